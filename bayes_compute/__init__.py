@@ -1,0 +1,65 @@
+"""Estimates, with intervals, of the compute available to train machine-learning systems.
+
+Load a table of systems, keep what a model needs, fit it, and read off numbers with intervals::
+
+    import bayes_compute as bc
+
+    systems = bc.load_systems("systems-2022-03")
+    observations = bc.Observations.from_systems(systems)
+    posterior = bc.fit("three_eras", observations, seed=1)
+    bc.summary(posterior)
+
+The names below are imported when they are first used, so ``import bayes_compute`` is cheap.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bayes_compute import plots
+    from bayes_compute.changepoint.evidence import transitions
+    from bayes_compute.errors import InputError, NotConverged
+    from bayes_compute.inference import fit
+    from bayes_compute.observations import Observations
+    from bayes_compute.quoting import quote
+    from bayes_compute.summaries import summary
+    from bayes_compute.systems import load_systems
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "InputError",
+    "NotConverged",
+    "Observations",
+    "fit",
+    "load_systems",
+    "plots",
+    "quote",
+    "summary",
+    "transitions",
+]
+
+# No function shares its name with a module of this package: importing such a module would
+# replace the function.
+_HOME = {
+    "InputError": "errors",
+    "NotConverged": "errors",
+    "Observations": "observations",
+    "fit": "inference",
+    "load_systems": "systems",
+    "quote": "quoting",
+    "summary": "summaries",
+    "transitions": "changepoint.evidence",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name == "plots":
+        return import_module(f"{__name__}.plots")
+    if name in _HOME:
+        return getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

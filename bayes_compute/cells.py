@@ -1,0 +1,74 @@
+"""Turn the text of one cell into a value, or say what was expected in its place."""
+
+import datetime as dt
+import math
+import re
+
+
+class CellError(ValueError):
+    """A cell cannot be read; the message says what was expected in its place."""
+
+
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_ISO = re.compile(r"((?:19|20)\d\d)(?:-(\d\d?)(?:-(\d\d?))?)?", re.ASCII)
+_DAY_FIRST = re.compile(r"(\d\d?)/(\d\d?)/((?:19|20)\d\d)", re.ASCII)
+
+
+def words(cell: str) -> str:
+    """Make every run of white space, line breaks included, one space."""
+    return " ".join(cell.split())
+
+
+def amount(cell: str) -> float:
+    """Read a finite number that is not negative: a count, a time, a share."""
+    value = float(cell) if _NUMBER.fullmatch(cell) else math.nan
+    if not 0 <= value < math.inf:
+        raise CellError("a finite number of 0 or more, such as 7.05e8, without unit or separator")
+    return value
+
+
+def number(cell: str) -> float:
+    """Read a positive, finite number: something whose logarithm is taken."""
+    value = float(cell) if _NUMBER.fullmatch(cell) else math.nan
+    if not 0 < value < math.inf:
+        raise CellError("a positive, finite number, such as 7.05e8, without unit or separator")
+    return value
+
+
+def flag(cell: str) -> bool:
+    """Read True or False, in any case."""
+    if cell.lower() not in ("true", "false"):
+        raise CellError("True or False")
+    return cell.lower() == "true"
+
+
+def precision(cell: str) -> str:
+    """Read how precisely a date is known: day, month or year."""
+    if cell not in ("day", "month", "year"):
+        raise CellError("day, month or year")
+    return cell
+
+
+def date(cell: str) -> tuple[dt.date, str]:
+    """Read a date of 1900 to 2099.
+
+    ``YYYY-MM-DD`` and, day first, ``DD/MM/YYYY`` name a day. Only a month gives its 15th,
+    only a year its 1 July: the middle of what is known.
+
+    Returns
+    -------
+    tuple of datetime.date and str
+        The date and the form it was written in: "day", "day first", "month" or "year".
+    """
+    try:
+        if match := _DAY_FIRST.fullmatch(cell):
+            day, month, year = map(int, match.groups())
+            return dt.date(year, month, day), "day first"
+        if match := _ISO.fullmatch(cell):
+            year, month, day = match.groups()
+            if month is None:
+                return dt.date(int(year), 7, 1), "year"
+            return dt.date(int(year), int(month), int(day or 15)), "day" if day else "month"
+    except ValueError:
+        pass  # such as 31 February
+    raise CellError("a date of 1900 to 2099 as YYYY-MM-DD, DD/MM/YYYY, YYYY-MM or YYYY")

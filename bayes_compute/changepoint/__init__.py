@@ -1,0 +1,1 @@
+"""Changepoint regression with its dates, levels and growth integrated out exactly."""

@@ -1,0 +1,203 @@
+"""Where transitions can fall: cells of dates and the prior mass of ordered dates in them.
+
+Between two consecutive publication dates the likelihood of a jump does not depend on where a
+transition falls, so those gaps are the cells, and summing over them is exact: no grid is
+chosen. A system published at ``t`` belongs to the era after a transition when the transition
+date is at most ``t``, so a cell is ``(t[i], t[i + 1]]``; the first and last are unbounded.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from scipy import stats
+
+from bayes_compute.errors import InputError
+
+_NODES = 24  # Gauss-Legendre nodes a cell; date priors are smooth inside a cell
+_TAIL = 1e-13  # prior mass beyond which an unbounded cell is cut for quadrature
+
+
+class Density(Protocol):
+    """A continuous prior density of one date, such as a frozen ``scipy.stats`` distribution."""
+
+    def pdf(self, x) -> np.ndarray: ...  # noqa: D102
+    def cdf(self, x) -> np.ndarray: ...  # noqa: D102
+    def sf(self, x) -> np.ndarray: ...  # noqa: D102
+    def ppf(self, q) -> np.ndarray: ...  # noqa: D102
+    def isf(self, q) -> np.ndarray: ...  # noqa: D102
+    def support(self) -> tuple[float, float]: ...  # noqa: D102
+
+
+def around(mean: float, sd: float, year: np.ndarray) -> Density:
+    """Normal density of a date, cut to the period in which systems were published.
+
+    Parameters
+    ----------
+    mean, sd : float
+        Calendar date and its standard deviation before the cut [decimal year, years].
+    year : ndarray, shape (n,)
+        Publication dates [decimal year].
+
+    Raises
+    ------
+    InputError
+        If the systems lie where the density has practically no mass.
+    """
+    low, high = float(np.min(year)), float(np.max(year))
+    if not high > low or stats.norm.sf(low, mean, sd) - stats.norm.sf(high, mean, sd) < 1e-6:
+        raise InputError(
+            f"the systems date from {low:.1f} to {high:.1f}, but the prior puts a transition at "
+            f"{mean:g} with a standard deviation of {sd:g} years; choose systems around that date"
+            " or flat date priors"
+        )
+    return stats.truncnorm((low - mean) / sd, (high - mean) / sd, mean, sd)
+
+
+def flat(low: float, year: np.ndarray) -> Density:
+    """Uniform density of a date from ``low``, or the first system, to the last system."""
+    start, end = max(low, float(np.min(year))), float(np.max(year))
+    if not end > start:
+        raise InputError(
+            f"every system dates from {end:.1f} or earlier, where no transition can be told; "
+            f"add systems published after {start:.1f}"
+        )
+    return stats.uniform(start, end - start)
+
+
+@dataclass(frozen=True, eq=False)
+class DateCells:
+    """Cells of dates, and what the prior on ordered dates says of them.
+
+    Parameters
+    ----------
+    edges : ndarray, shape (G + 1,)
+        Cell ``c`` is ``(edges[c], edges[c + 1]]`` [decimal year].
+    position : ndarray of int, shape (G,)
+        Number of distinct publication dates before a transition in cell ``c``.
+    priors : sequence of Density, length K
+        Marginal density of each transition date before they are ordered; the joint prior is
+        proportional to their product on ``tau_1 < ... < tau_K``.
+    """
+
+    edges: np.ndarray
+    position: np.ndarray
+    priors: tuple[Density, ...]
+
+    @classmethod
+    def between(
+        cls, year: np.ndarray, priors: Sequence[Density], widest: float | None = None
+    ) -> "DateCells":
+        """Cut the time line at every publication date and at every end of a prior's support.
+
+        Parameters
+        ----------
+        year : ndarray, shape (n,)
+            Publication dates [decimal year].
+        priors : sequence of Density
+            One density a transition, earliest first.
+        widest : float, optional
+            Split cells that are wider than this [years]; a continuous trend needs it, since
+            there the likelihood changes inside a gap.
+        """
+        dates = np.unique(year)
+        ends = [end for prior in priors for end in prior.support() if np.isfinite(end)]
+        inner = np.unique(np.concatenate([dates, ends]))
+        if widest is not None:
+            low = min([inner[0], *(float(prior.ppf(_TAIL)) for prior in priors)])
+            high = max([inner[-1], *(float(prior.isf(_TAIL)) for prior in priors)])
+            inner = np.unique([low, *inner, high])
+            parts = np.ceil(np.diff(inner) / widest).astype(int)
+            pairs = zip(inner[:-1], inner[1:], parts, strict=True)
+            inner = np.unique(np.concatenate([np.linspace(a, b, m + 1) for a, b, m in pairs]))
+        edges = np.concatenate([[-np.inf], inner, [np.inf]])
+        position = np.searchsorted(dates, edges[:-1], side="right")
+        return cls(edges, position, tuple(priors))
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells G."""
+        return len(self.position)
+
+    @cached_property
+    def node(self) -> np.ndarray:
+        """Middle of each cell, shape (G,) [decimal year]; unbounded cells are cut first."""
+        low, high = self._finite_edges()
+        return (low + high) / 2
+
+    @cached_property
+    def log_mass(self) -> np.ndarray:
+        """Log prior mass of runs of transitions in one cell, shape (K, K, G).
+
+        Entry ``[j, k, c]`` is the log of the integral of ``p_j(t_j) ... p_k(t_k)`` over
+        ``t_j < ... < t_k``, all in cell ``c`` (0-based, both ends included). Ordered dates
+        share a cell with the mass of their ordered part of it: half the square for two equal
+        densities.
+        """
+        k_max, low, high = len(self.priors), *self._finite_edges()
+        half = (high - low) / 2
+        unit, weight, cumulate = _legendre(_NODES)
+        mass = np.zeros((k_max, k_max, self.n_cells))
+        for k, prior in enumerate(self.priors):  # the mass of one date needs no quadrature
+            below = prior.cdf(self.edges[1:]) - prior.cdf(self.edges[:-1])
+            above = prior.sf(self.edges[:-1]) - prior.sf(self.edges[1:])
+            mass[k, k] = np.where(prior.cdf(self.edges[1:]) < 0.5, below, above)
+        t = (low + high)[:, None] / 2 + half[:, None] * unit
+        density = [np.nan_to_num(prior.pdf(t)) * half[:, None] for prior in self.priors]
+        for j in range(k_max):
+            integrand = density[j]
+            for k in range(j + 1, k_max):
+                integrand = density[k] * (integrand @ cumulate.T)
+                mass[j, k] = integrand @ weight
+        with np.errstate(divide="ignore"):
+            return np.log(np.maximum(mass, 0.0))
+
+    def draw(self, cell: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Draw dates from the prior within given cells, ordered where they share one.
+
+        Parameters
+        ----------
+        cell : ndarray of int, shape (S, K)
+            Cell of each transition, non-decreasing along the last axis.
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        ndarray, shape (S, K)
+            Dates [decimal year], increasing along the last axis.
+        """
+        date = np.full(cell.shape, np.nan)
+        todo = np.arange(len(cell))
+        while todo.size:  # rejection is exact: draw freely in the cells, keep what is ordered
+            for k, prior in enumerate(self.priors):
+                low, high = self.edges[cell[todo, k]], self.edges[cell[todo, k] + 1]
+                u = rng.random(todo.size)
+                below = prior.ppf(prior.cdf(low) + u * (prior.cdf(high) - prior.cdf(low)))
+                above = prior.isf(prior.sf(high) + u * (prior.sf(low) - prior.sf(high)))
+                inside = np.where(prior.cdf(high) < 0.5, below, above)
+                date[todo, k] = np.clip(inside, np.nextafter(low, np.inf), high)
+            todo = todo[np.any(np.diff(date[todo], axis=1) <= 0, axis=1)]
+        return date
+
+    def _finite_edges(self) -> tuple[np.ndarray, np.ndarray]:
+        low, high = self.edges[:-1].copy(), self.edges[1:].copy()
+        inner = self.edges[np.isfinite(self.edges)]
+        low[0] = min([inner[0], *(float(prior.ppf(_TAIL)) for prior in self.priors)])
+        high[-1] = max([inner[-1], *(float(prior.isf(_TAIL)) for prior in self.priors)])
+        return low, high
+
+
+def _legendre(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Gauss-Legendre nodes and weights on [-1, 1], and the matrix that integrates from -1."""
+    node, weight = np.polynomial.legendre.leggauss(n)
+    basis = np.polynomial.legendre.legvander(node, n - 1)
+    to_coefficients = (basis * weight[:, None]).T * (np.arange(n) + 0.5)[:, None]
+    antiderivative = np.array(
+        [
+            np.polynomial.legendre.legval(node, np.polynomial.legendre.legint(unit, lbnd=-1))
+            for unit in np.eye(n)
+        ]
+    ).T
+    return node, weight, antiderivative @ to_coefficients

@@ -1,0 +1,413 @@
+"""Changepoint regression, collapsed: what is left of it is a density of few hyperparameters.
+
+System ``i`` of era ``e`` has
+
+    log10 FLOP = level_e + growth_e (year - reference year) + offset_domain + noise,
+    noise ~ N(0, sigma_e^2 + variance_i),
+    level_e ~ N(level_mean, level_sd^2),  growth_e ~ N(growth_mean, growth_sd^2),
+    log sigma_e ~ N(log sigma_median, log_sigma_sd^2),
+
+and transition dates have any continuous prior, ordered. Dates, levels, growth and scatter are
+summed and integrated out; :meth:`CollapsedRegression.draw` brings them back, one independent
+draw for each draw of the hyperparameters.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import NamedTuple
+
+import numba as nb
+import numpy as np
+from scipy import optimize
+
+from bayes_compute.changepoint import eras, moments, recursion
+from bayes_compute.changepoint.dates import DateCells, Density
+from bayes_compute.changepoint.statistics import cumulative_sums, quantise
+from bayes_compute.observations import Observations
+
+_SPACING = 2.0  # of log sigma, in sds of the posterior that all systems give: error 0.7 %
+_REACH = 4.5  # prior sds of log sigma that the grid covers
+
+
+class Hyperparameters(NamedTuple):
+    """What is left to sample, in the order in which every function takes it.
+
+    Shapes: ``growth_mean`` and ``growth_sd`` scalar [OOM/year], ``offset`` (D,) [log10 FLOP]; for
+    several draws each has a leading dimension S.
+    """
+
+    growth_mean: np.ndarray | float
+    growth_sd: np.ndarray | float
+    offset: np.ndarray
+
+
+@dataclass(frozen=True)
+class EraPrior:
+    """Prior of an era's level and scatter, the same for every era.
+
+    Attributes
+    ----------
+    level_mean, level_sd : float
+        Normal prior of the level [log10 FLOP at the reference year].
+    sigma_median : float
+        Median of the log-normal prior of the scatter [log10 FLOP].
+    log_sigma_sd : float
+        Its sd on the scale of natural logarithms.
+    """
+
+    level_mean: float
+    level_sd: float
+    sigma_median: float
+    log_sigma_sd: float
+
+
+@dataclass(frozen=True, eq=False)
+class CollapsedRegression:
+    """The collapsed likelihood of one set of observations.
+
+    Attributes
+    ----------
+    cells : DateCells
+        Candidate cells of the K transition dates, with their prior.
+    sums : ndarray, shape (C, D, 6, G + 2)
+        Cumulative sums: of nothing, before each cell, and of everything.
+    variance : ndarray, shape (C,)
+        Known variance of each class [log10 FLOP squared].
+    prior : EraPrior
+    spans : ndarray of int, shape (P, 4)
+        Which eras are summed over: start, stop, and the range of scatters of each.
+    """
+
+    cells: DateCells
+    sums: np.ndarray
+    variance: np.ndarray
+    prior: EraPrior
+    spans: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        observations: Observations,
+        dates: Sequence[Density],
+        prior: EraPrior,
+        per_year: int | None = 12,
+    ) -> "CollapsedRegression":
+        """Sum observations up.
+
+        Parameters
+        ----------
+        observations : Observations
+        dates : sequence of Density, length K
+            Prior of each transition date, earliest first.
+        prior : EraPrior
+        per_year : int, optional
+            When systems are assigned to eras, they count as published in the middle of one of
+            so many equal parts of the year: 12 resolves transitions to the month. ``None``
+            keeps every date apart. Lines see exact dates in either case.
+        """
+        year = observations.year
+        date = era_year(year, per_year)
+        variance, variance_class = quantise(observations.variance)
+        sums = cumulative_sums(
+            date,
+            year,
+            observations.log10_flop,
+            variance_class,
+            observations.domain,
+            (len(variance), len(observations.domains)),
+        )
+        cells = DateCells.between(date, dates)
+        columns = np.concatenate([[0], cells.position, [len(sums) - 1]])
+        sums = np.ascontiguousarray(np.moveaxis(sums[columns], 0, -1))
+        spans = _all_spans(cells.n_cells, len(_log_sigma(prior, observations.n)))
+        return cls(cells, sums, variance, prior, spans)
+
+    @property
+    def n_systems(self) -> int:
+        """Number of systems."""
+        return round(self.sums[:, :, 0, -1].sum())
+
+    @property
+    def n_transitions(self) -> int:
+        """Number of transitions K; there are K + 1 eras."""
+        return len(self.cells.priors)
+
+    @cached_property
+    def sigma(self) -> np.ndarray:
+        """Scatters that are summed over, shape (J,) [log10 FLOP]."""
+        return np.exp(_log_sigma(self.prior, self.n_systems))
+
+    @cached_property
+    def log_mass(self) -> np.ndarray:
+        """Normalised log prior mass of runs of transitions in a cell, shape (K, K, G).
+
+        The joint prior of ordered dates sums to one over all sets of cells; each transition
+        bears an equal share of the constant.
+        """
+        n, mass = self.n_transitions, self.cells.log_mass
+        if n == 0:
+            return mass
+        every = _all_spans(self.cells.n_cells, 1)
+        rows = np.searchsorted(every[:, 0], np.arange(self.cells.n_cells + 2))
+        constant = recursion.backward(every, rows, np.zeros(len(every)), mass)[0]
+        length = np.arange(n) - np.arange(n)[:, None] + 1
+        return mass - length[:, :, None] * constant / n
+
+    @cached_property
+    def arguments(self) -> tuple:
+        """What :func:`log_likelihood` takes after the hyperparameters."""
+        prior, spans = self.prior, self.spans
+        z = (np.log(self.sigma) - np.log(prior.sigma_median)) / prior.log_sigma_sd
+        log_prior = -0.5 * z * z
+        log_prior -= np.log(np.sum(np.exp(log_prior)))
+        low, high = spans[:, 2].min(), spans[:, 3].max()
+        weight = 1 / (self.sigma[low:high] ** 2 + self.variance[:, None])
+        size = spans[:, 3] - spans[:, 2]
+        spans = np.column_stack([spans[:, :2], spans[:, 2:] - low, np.cumsum(size) - size])
+        rows = np.searchsorted(spans[:, 0], np.arange(self.cells.n_cells + 2))
+        return (
+            self.sums,
+            weight,
+            log_prior[low:high],
+            np.float64(prior.level_mean),
+            np.float64(prior.level_sd),
+            self.log_mass,
+            spans,
+            rows,
+        )
+
+    def log_likelihood(self, at: Hyperparameters) -> tuple[float, np.ndarray]:
+        """Log marginal likelihood at one point, and its gradient.
+
+        Returns
+        -------
+        value : float
+        gradient : ndarray, shape (2 + D,)
+            In ``growth_mean``, ``growth_sd`` and ``offset``, in this order.
+        """
+        return log_likelihood(*at, *self.arguments)
+
+    def date_probability(self, at: Hyperparameters) -> np.ndarray:
+        """Exact posterior probability of each cell for each transition, shape (K, G)."""
+        return _probabilities(*at, *self.arguments)[1]
+
+    def focused(self, nats: float) -> "CollapsedRegression":
+        """Leave out eras and scatters that are far less probable than the rest.
+
+        Parameters
+        ----------
+        nats : float
+            At :meth:`mode`, what has a probability below ``exp(-nats)`` is left out.
+        """
+        whole = self.whole()
+        of_span, _, share = _probabilities(*self.mode(), *whole.arguments)
+        keep = of_span[:, None] * share.reshape(len(of_span), -1) > np.exp(-nats)
+        spans = whole.spans.copy()
+        spans[:, 2] = np.argmax(keep, axis=1)
+        spans[:, 3] = keep.shape[1] - np.argmax(keep[:, ::-1], axis=1)
+        return replace(self, spans=spans[keep.any(axis=1)])
+
+    def whole(self) -> "CollapsedRegression":
+        """Undo :meth:`focused`."""
+        return replace(self, spans=_all_spans(self.cells.n_cells, len(self.sigma)))
+
+    def mode(self) -> Hyperparameters:
+        """Point of high density from which to :meth:`focused`; weak penalties keep it finite."""
+        n_domains = self.sums.shape[1]
+
+        def negative(point: np.ndarray) -> tuple[float, np.ndarray]:
+            growth_sd = np.exp(point[1])
+            at = Hyperparameters(point[0], growth_sd, point[2:])
+            value, slope = self.log_likelihood(at)
+            slope[1] *= growth_sd
+            pull = (point - start) / spread
+            return 0.5 * pull @ pull - value, pull / spread - slope
+
+        start = np.concatenate([[0.4, np.log(0.2)], np.zeros(n_domains)])
+        spread = np.concatenate([[0.5, 1.0], np.full(n_domains, 1.0)])
+        best = optimize.minimize(negative, start, jac=True, method="L-BFGS-B", options={"ftol": 1e-6})
+        return Hyperparameters(best.x[0], np.exp(best.x[1]), best.x[2:])
+
+    def draw(
+        self, at: Hyperparameters, rng: np.random.Generator, prior: bool = False
+    ) -> dict[str, np.ndarray]:
+        """Draw dates, levels, growth and scatter from their exact conditional distribution.
+
+        Parameters
+        ----------
+        at : Hyperparameters
+            S draws: each member with a leading dimension S.
+        rng : numpy.random.Generator
+        prior : bool
+            Draw from the prior instead, as if there were no systems.
+
+        Returns
+        -------
+        dict of ndarray
+            ``transition_year`` (S, K) [decimal year]; ``level`` [log10 FLOP at the reference
+            year], ``growth`` [OOM/year] and ``sigma`` [log10 FLOP], each (S, K + 1).
+        """
+        n, n_transitions = len(at.offset), self.n_transitions
+        of = replace(self.whole(), sums=np.zeros_like(self.sums)) if prior else self
+        cell, level, growth, sigma = draw_histories(
+            *map(np.ascontiguousarray, at),
+            *of.arguments,
+            self.variance,
+            self.sigma,
+            self.whole().arguments[2],
+            rng.random((n, 2 * n_transitions)),
+            rng.random((n, n_transitions + 1)),
+            rng.standard_normal((n, n_transitions + 1, 2)),
+        )
+        date = self.cells.draw(cell, rng)
+        return {"transition_year": date, "level": level, "growth": growth, "sigma": sigma}
+
+
+def era_year(year: np.ndarray, per_year: int | None = 12) -> np.ndarray:
+    """Decimal years by which systems are assigned to eras; see :meth:`CollapsedRegression.of`."""
+    return year if per_year is None else (np.floor(year * per_year) + 0.5) / per_year
+
+
+def _log_sigma(prior: EraPrior, n_systems: int) -> np.ndarray:
+    spacing = min(_SPACING / np.sqrt(2 * n_systems), prior.log_sigma_sd / 2)
+    steps = int(np.ceil(_REACH * prior.log_sigma_sd / spacing))
+    return np.log(prior.sigma_median) + spacing * np.arange(-steps, steps + 1)
+
+
+def _all_spans(n_cells: int, n_scatters: int) -> np.ndarray:
+    """Every era between two cells, with every scatter, shape (P, 4)."""
+    start, stop = np.triu_indices(n_cells + 1)
+    zero = np.zeros_like(start)
+    return np.stack([start, stop, zero, zero + n_scatters], axis=1)
+
+
+@nb.njit(cache=True, nogil=True)
+def log_likelihood(
+    growth_mean, growth_sd, offset, sums, weight, log_prior, level_mean, level_sd, log_mass, spans, rows
+):
+    """Log marginal likelihood and its gradient; see :class:`CollapsedRegression`.
+
+    Parameters
+    ----------
+    growth_mean, growth_sd : float
+    offset : ndarray, shape (D,)
+    sums : ndarray, shape (C, D, 6, G + 2)
+    weight : ndarray, shape (C, J)
+        Of a system of each class, for each scatter.
+    log_prior : ndarray, shape (J,)
+    level_mean, level_sd : float
+    log_mass : ndarray, shape (K, K, G)
+    spans : ndarray of int, shape (P, 5)
+    rows : ndarray of int, shape (G + 2,)
+
+    Returns
+    -------
+    value : float
+    gradient : ndarray, shape (2 + D,)
+    """
+    moment = moments.residual_moments(sums, level_mean, growth_mean, offset)
+    weighted = moments.weighted_sums(moment, weight)
+    evidence, share = eras.era_evidence(weighted, spans, log_prior, level_sd, growth_sd)
+    total, entered_rest, closed_rest = recursion.backward(spans, rows, evidence, log_mass)
+    of_span, _ = recursion.probabilities(
+        spans, rows, evidence, log_mass, total, entered_rest, closed_rest
+    )
+    adjoint, in_growth_sd = eras.gradient(weighted, spans, of_span, share, level_sd, growth_sd)
+    in_growth_mean, in_offset = moments.chain_rule(
+        adjoint, weight, sums, moment, level_mean, growth_mean, offset
+    )
+    gradient = np.empty(2 + len(offset))
+    gradient[0], gradient[1], gradient[2:] = in_growth_mean, in_growth_sd, in_offset
+    return total - 0.5 * np.log(2 * np.pi) * np.sum(sums[:, :, 0, -1]), gradient
+
+
+@nb.njit(cache=True, nogil=True)
+def _probabilities(
+    growth_mean, growth_sd, offset, sums, weight, log_prior, level_mean, level_sd, log_mass, spans, rows
+):
+    """Probabilities of spans (P,), cells (K, G) and scatters (M,) at one point."""
+    moment = moments.residual_moments(sums, level_mean, growth_mean, offset)
+    weighted = moments.weighted_sums(moment, weight)
+    evidence, share = eras.era_evidence(weighted, spans, log_prior, level_sd, growth_sd)
+    rest = recursion.backward(spans, rows, evidence, log_mass)
+    of_span, of_cell = recursion.probabilities(spans, rows, evidence, log_mass, *rest)
+    return of_span, of_cell, share
+
+
+@nb.njit(cache=True, nogil=True)
+def draw_histories(
+    growth_mean, growth_sd, offset, sums, weight, log_prior, level_mean, level_sd, log_mass, spans, rows,
+    variance, sigma, log_sigma_prior, for_cell, for_sigma, normal,
+):  # fmt: skip
+    """Draw cells, then each era's scatter and line, for S draws of the hyperparameters.
+
+    Parameters
+    ----------
+    for_cell, for_sigma : ndarray, shape (S, 2 K) and (S, K + 1)
+        Uniform random numbers on [0, 1).
+    normal : ndarray, shape (S, K + 1, 2)
+        Standard normal random numbers.
+
+    Returns
+    -------
+    cell : ndarray of int, shape (S, K)
+    level, growth, scatter : ndarray, shape (S, K + 1)
+    """
+    n_draws, n_eras, n_cells = len(growth_mean), normal.shape[1], sums.shape[-1] - 2
+    cell = np.empty((n_draws, n_eras - 1), dtype=np.int64)
+    level, growth = np.empty((n_draws, n_eras)), np.empty((n_draws, n_eras))
+    scatter = np.empty((n_draws, n_eras))
+    log_density, log_sigma = np.empty(len(sigma)), np.log(sigma)
+    all_weight = 1 / (sigma**2 + variance.reshape(-1, 1))
+    for s in range(n_draws):
+        moment = moments.residual_moments(sums, level_mean, growth_mean[s], offset[s])
+        if n_eras > 1:
+            weighted = moments.weighted_sums(moment, weight)
+            evidence, _ = eras.era_evidence(weighted, spans, log_prior, level_sd, growth_sd[s])
+            _, entered_rest, closed_rest = recursion.backward(spans, rows, evidence, log_mass)
+            cell[s] = recursion.draw_cells(
+                spans, rows, evidence, log_mass, entered_rest, closed_rest, for_cell[s]
+            )
+        for era in range(n_eras):
+            start = cell[s, era - 1] + 1 if era > 0 else 0
+            stop = cell[s, era] + 1 if era < n_eras - 1 else n_cells + 1
+            own = moment[:, :, stop : stop + 1] - moment[:, :, start : start + 1]
+            own_sums = moments.weighted_sums(own, all_weight)
+            for j in range(len(sigma)):
+                log_density[j], _, _ = eras.line_posterior(own_sums[:, 0, j], level_sd, growth_sd[s])
+                log_density[j] += log_sigma_prior[j]
+            scatter[s, era] = np.exp(_invert(log_sigma, log_density, for_sigma[s, era]))
+            own_weight = 1 / (scatter[s, era] ** 2 + variance)
+            segment = moments.weighted_sums(own, own_weight.reshape(-1, 1))
+            _, mean, factor = eras.line_posterior(segment[:, 0, 0], level_sd, growth_sd[s])
+            z, t = normal[s, era]
+            level[s, era] = level_mean + level_sd * (mean[0] + factor[0] * z)
+            growth[s, era] = growth_mean[s] + growth_sd[s] * (
+                mean[1] + factor[1] * z + factor[2] * t
+            )
+    return cell, level, growth, scatter
+
+
+@nb.njit(cache=True, nogil=True)
+def _invert(grid, log_density, uniform):
+    """Draw from a density given on an even grid, cubic in its logarithm between the points."""
+    n_fine = 8
+    n, spacing = len(grid), (grid[1] - grid[0]) / n_fine
+    top = np.max(log_density)
+    cumulative = np.zeros((n - 1) * n_fine + 1)
+    value = 0.0
+    for i in range(n - 1):
+        y0, y1 = log_density[i], log_density[i + 1]
+        before = log_density[i - 1] if i > 0 else 2 * y0 - y1
+        after = log_density[i + 2] if i < n - 2 else 2 * y1 - y0
+        for m in range(n_fine):
+            t = (m + 0.5) / n_fine
+            a = -t * (t - 1) * (t - 2) / 6 * before + (t + 1) * (t - 1) * (t - 2) / 2 * y0
+            a += -(t + 1) * t * (t - 2) / 2 * y1 + (t + 1) * t * (t - 1) / 6 * after
+            value += np.exp(a - top)
+            cumulative[i * n_fine + m + 1] = value
+    target = uniform * value
+    i = min(max(np.searchsorted(cumulative, target, side="right") - 1, 0), len(cumulative) - 2)
+    part = (target - cumulative[i]) / (cumulative[i + 1] - cumulative[i])
+    return grid[0] + spacing * (i + part)

@@ -1,0 +1,311 @@
+"""The command ``bayes-compute``: what a user types, and the words that come back.
+
+What is heavy is imported inside the commands, so that ``--help`` answers at once.
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from io import TextIOWrapper
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from bayes_compute import __version__
+from bayes_compute.errors import InputError, NotConverged
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+
+
+def _probability(value: float) -> float:
+    if not 0 < value < 1:
+        raise typer.BadParameter(f"{value:g} is not between 0 and 1, such as 0.9")
+    return value
+
+
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="A name that `models` lists.")]
+Data = Annotated[
+    str | None,
+    typer.Option(metavar="DATASET|PATH", help="A shipped table (the newest by default) or a CSV."),
+]
+AsOf = Annotated[
+    str | None, typer.Option(metavar="DATE", help="Only what was published by YYYY-MM-DD.")
+]
+Selection = Annotated[
+    Literal["notable", "all"] | None,
+    typer.Option(help="Systems to keep (notable where the source has such a flag)."),
+]
+FineTunes = Annotated[bool, typer.Option("--fine-tunes", help="Keep systems with a base model.")]
+Out = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="Results folder (results/MODEL by default).")
+]
+Draws = Annotated[int, typer.Option(min=1, help="Draws kept from each chain.")]
+Tune = Annotated[int, typer.Option(min=1, help="Draws to adapt each chain.")]
+Chains = Annotated[int, typer.Option(min=2, help="Chains; R-hat compares them.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed: the same one gives the same numbers.")]
+Ci = Annotated[float, typer.Option(callback=_probability, help="Probability of the intervals.")]
+FlatDates = Annotated[
+    bool, typer.Option("--flat-dates", help="Flat priors on the transition dates.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", help="Print errors only.")]
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 not to be trusted, 2 a wrong input or call.
+
+    Parameters
+    ----------
+    arguments : list of str, optional
+        ``sys.argv[1:]`` by default.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            # A terminal that lacks "→" gets its code, which is also what JSON calls it.
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        status = app(arguments, prog_name="bayes-compute", standalone_mode=False) or 0
+    except InputError as error:
+        _complain(error)
+        status = 2
+    except typer.TyperException as error:
+        _complain(f"{error.format_message().rstrip('.')}; see bayes-compute --help")
+        status = 2
+    except KeyboardInterrupt:
+        status = 130
+    if status == 130:
+        _complain("interrupted")
+    sys.exit(status)
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """How much compute might be available to train machine-learning systems?"""
+    if version:
+        typer.echo(f"bayes-compute {__version__}")
+    elif context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+@app.command()
+def report(
+    context: typer.Context,
+    model: Model = "three_eras",
+    data: Data = None,
+    as_of: AsOf = None,
+    selection: Selection = None,
+    fine_tunes: FineTunes = False,
+    out: Out = None,
+    draws: Draws = 1000,
+    tune: Tune = 1000,
+    chains: Chains = 4,
+    seed: Seed = 1,
+    ci: Ci = 0.9,
+    flat_dates: FlatDates = False,
+    quiet: Quiet = False,
+) -> None:
+    """The main job: fit, check, and write everything into one folder."""
+    from bayes_compute.report import write_report
+
+    _fit_into(write_report, **context.params)
+
+
+@app.command()
+def fit(
+    context: typer.Context,
+    model: Model,
+    data: Data = None,
+    as_of: AsOf = None,
+    selection: Selection = None,
+    fine_tunes: FineTunes = False,
+    out: Out = None,
+    draws: Draws = 1000,
+    tune: Tune = 1000,
+    chains: Chains = 4,
+    seed: Seed = 1,
+    ci: Ci = 0.9,
+    flat_dates: FlatDates = False,
+    quiet: Quiet = False,
+) -> None:
+    """Fit and check: posterior.nc, summary.json, diagnostics.json."""
+    from bayes_compute.report import write_fit
+
+    _fit_into(write_fit, **context.params)
+
+
+@app.command()
+def quote(
+    results: Annotated[Path, typer.Argument(help="A results folder.")],
+    quantity: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[QUANTITY]...", help="Such as growth[2] or growth; dates and growth if none."
+        ),
+    ] = None,
+    format: Annotated[
+        Literal["text", "latex", "markdown", "json"], typer.Option(help="How to write them.")
+    ] = "text",
+) -> None:
+    """Numbers of a results folder, ready for a paper."""
+    from bayes_compute.quoting import quote
+    from bayes_compute.report import read_record
+
+    typer.echo(quote(read_record(results), *(quantity or []), format=format))
+
+
+@app.command()
+def transitions(
+    data: Data = None,
+    as_of: AsOf = None,
+    selection: Selection = None,
+    fine_tunes: FineTunes = False,
+    max_k: Annotated[int, typer.Option(min=1, help="The most transitions to allow.")] = 4,
+    ci: Ci = 0.9,
+) -> None:
+    """How many transitions and when, exactly and without sampling."""
+    from bayes_compute.changepoint.evidence import transitions
+    from bayes_compute.systems import describe
+
+    systems, observations = _load(data, as_of, selection, fine_tunes)
+    typer.echo(describe(systems) + "\n")
+    typer.echo(transitions(observations, max_k=max_k).describe(ci))
+
+
+@app.command()
+def data(
+    dataset: Annotated[str | None, typer.Argument(metavar="[DATASET|PATH]")] = None,
+    as_of: AsOf = None,
+    selection: Selection = None,
+    fine_tunes: FineTunes = False,
+) -> None:
+    """What is shipped, with provenance; or a check of one table."""
+    from bayes_compute.systems import describe, shipped
+
+    if dataset is None:
+        for name, entry in shipped().items():
+            typer.echo(f"{name}: {entry['title']}; as of {entry['vintage']}")
+            typer.echo(f"  {entry['description']}")
+            origins = "; ".join(source["title"] for source in entry["sources"])
+            licences = ", ".join(licence["name"] for licence in entry["licenses"])
+            typer.echo(f"  from {origins} ({licences})")
+            typer.echo(f"  {entry['hash']}")
+        return
+    systems, observations = _load(dataset, as_of, selection, fine_tunes)
+    typer.echo(describe(systems))
+    typer.echo(f"a model would see {observations.n} systems")
+
+
+@app.command()
+def models() -> None:
+    """The models, a line each."""
+    for name, line in _models().items():
+        typer.echo(f"{name}: {line}")
+
+
+def _load(data: str | None, as_of: str | None, selection: str | None, fine_tunes: bool):
+    """Systems and what a model sees of them; the newest shipped table by default."""
+    from bayes_compute.observations import Observations
+    from bayes_compute.systems import load_systems, shipped
+
+    systems = load_systems(data or [*shipped()][-1], as_of, selection, fine_tunes)
+    return systems, Observations.from_systems(systems)
+
+
+def _models() -> dict[str, str]:
+    """Name and first line of the docstring of each model script, which is not run."""
+    import ast
+
+    from bayes_compute.models import __path__ as folders
+
+    scripts = sorted(Path(folders[0]).glob("[!_]*.py")) if folders else []
+    found = {}
+    for script in scripts:
+        text = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or ""
+        found[script.stem] = text.partition("\n")[0]
+    return found
+
+
+def _fit_into(
+    write: Callable,
+    model: str,
+    data: str | None,
+    as_of: str | None,
+    selection: str | None,
+    fine_tunes: bool,
+    out: Path | None,
+    draws: int,
+    tune: int,
+    chains: int,
+    seed: int,
+    ci: float,
+    flat_dates: bool,
+    quiet: bool,
+) -> None:
+    start = time.perf_counter()
+    if model not in (known := _models()):
+        raise InputError(f"model: got {model!r}; expected one of {', '.join(known)}")
+    from bayes_compute.report import check_folder, read_record, write_failure
+    from bayes_compute.systems import describe
+
+    systems, observations = _load(data, as_of, selection, fine_tunes)
+    out = check_folder(out or Path("results") / model)
+    say = (lambda *_: None) if quiet else typer.echo
+    say(describe(systems) + "\n")
+    from bayes_compute.inference import fit
+
+    try:
+        posterior = fit(
+            model,
+            observations,
+            draws=draws,
+            tune=tune,
+            chains=chains,
+            seed=seed,
+            prob=ci,
+            flat_dates=flat_dates,
+            progress=not quiet,
+        )
+    except NotConverged as failure:
+        write_failure(failure, out)
+        _complain(f"{failure}; nothing quotable was written, see {out / 'diagnostics.json'}")
+        raise typer.Exit(1) from None
+    fitted = time.perf_counter() - start
+    write(posterior, out)
+    say(_answer(read_record(out)))
+    took = time.perf_counter() - start
+    say(f"\nEverything is in {out}; {took:.0f} s, {fitted:.0f} s of them for data and fit")
+
+
+def _answer(record: dict) -> str:
+    """What a fit says, in words."""
+    from bayes_compute.quoting import quote
+
+    checks, sampler = record["diagnostics"], record["sampler"]
+    lines = [
+        f"{record['model']} on {record['data']['rows']} systems: {sampler['chains']} chains of "
+        f"{sampler['draws']} draws, seed {sampler['seed']}; "
+        f"worst R-hat {checks['worst_r_hat']:.3f}, "
+        f"smallest ESS {min(checks['smallest_ess_bulk'], checks['smallest_ess_tail']):.0f}, "
+        f"{checks['divergences']} divergences"
+    ]
+    if record["flat_dates"]:
+        lines.append("with flat priors on the dates")
+    counts = (f"{n['modal']} in era {era}" for era, n in record["counts"].items())
+    lines += ["", quote(record), "", f"Systems by most probable era: {', '.join(counts)}"]
+    prior = [row["name"] for row in record["quantities"] if row["largely_prior"]]
+    if prior:
+        lines.append(f"Largely set by the prior: {', '.join(prior)}")
+    for jump in record["selection_floor"]:
+        lines.append(
+            f"Selection floor at {jump['date']:.1f} ({jump['transition']}): {jump['text']}"
+        )
+    return "\n".join(lines)
+
+
+def _complain(message: object) -> None:
+    """One line on standard error, whatever the message holds."""
+    line = "".join(c if c.isprintable() else " " for c in str(message))
+    typer.echo(f"bayes-compute: {' '.join(line.split())}", err=True)

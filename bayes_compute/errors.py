@@ -1,0 +1,23 @@
+"""The two ways an answer can be refused: the input was wrong, or the fit cannot be trusted."""
+
+
+class InputError(ValueError):
+    """The input or the call was wrong (exit status 2).
+
+    Its message is one line: where (file, row, column), what was found, what was expected,
+    and the remedy.
+    """
+
+
+class NotConverged(RuntimeError):  # noqa: N818 - the public name says what happened
+    """A fit failed its diagnostics, so none of its numbers may be quoted (exit status 1).
+
+    Attributes
+    ----------
+    diagnostics : dict
+        What ``diagnostics.json`` holds: thresholds, values, failures and remedies.
+    """
+
+    def __init__(self, message: str, diagnostics: dict | None = None) -> None:
+        super().__init__(message)
+        self.diagnostics = diagnostics or {}

@@ -1,0 +1,183 @@
+"""What a model sees of a table of systems: years, log10 FLOP, how sure each is, and of what domain.
+
+:meth:`Observations.from_systems` keeps the systems with a date and training compute, and gives
+every estimate of compute a variance: from its own bounds, or from the class of its confidence.
+"""
+
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from bayes_compute.errors import InputError
+
+FEWEST_SYSTEMS = 5
+
+DOMAINS = ("Language", "Vision", "Games", "Speech", "Other")
+_DOMAIN_OF = {
+    "language": "Language",
+    "multimodal": "Language",
+    "vision": "Vision",
+    "image generation": "Vision",
+    "drawing": "Vision",
+    "video": "Vision",
+    "games": "Games",
+    "speech": "Speech",
+    "audio": "Speech",
+}
+
+# Standard normal quantile of 0.95: half the width of a central 90 % interval, in sd.
+_Z90 = 1.6449
+_WITHIN_FACTOR = {"Confident": 3.0, "Likely": 10.0, "Speculative": 30.0}
+_DEFAULT_CONFIDENCE = "Likely"
+
+_COLUMNS = (
+    "system",
+    "publication_date",
+    "training_compute_flop",
+    "training_compute_lower_flop",
+    "training_compute_upper_flop",
+    "confidence",
+    "parameters",
+    "domain",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Observations:
+    """Systems as a model sees them, ordered by year; n of them. Arrays are read-only.
+
+    Attributes
+    ----------
+    system : tuple of str
+        Unique labels; a repeated name gets " (2)", " (3)", ...
+    year : (n,) float array
+        Decimal year of publication: year + (day of year - 1) / days in the year.
+    log10_flop : (n,) float array
+        log10 of the training compute [FLOP].
+    variance : (n,) float array
+        Variance of the source's estimate of ``log10_flop``.
+    log10_parameters : (n,) float array
+        log10 of the number of parameters; NaN where it is not known.
+    domain : (n,) int array
+        Index into ``domains``.
+    domains : tuple of str
+        Those of Language, Vision, Games, Speech, Other that occur, in this order.
+    source : dict
+        Provenance: name, rows (= n), sha256, as_of and selection.
+    """
+
+    system: tuple[str, ...]
+    year: np.ndarray
+    log10_flop: np.ndarray
+    variance: np.ndarray
+    log10_parameters: np.ndarray
+    domain: np.ndarray
+    domains: tuple[str, ...]
+    source: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if field.type is np.ndarray:
+                values = np.array(getattr(self, field.name))
+                if values.shape != (self.n,):
+                    raise ValueError(f"{field.name}: shape {values.shape}, expected ({self.n},)")
+                values.setflags(write=False)
+                object.__setattr__(self, field.name, values)
+
+    @property
+    def n(self) -> int:
+        """Number of systems."""
+        return len(self.system)
+
+    @classmethod
+    def from_systems(cls, systems: pd.DataFrame) -> "Observations":
+        """Keep the systems that have a date and training compute.
+
+        The variance comes from the source's bounds where both are given and enclose the
+        estimate, taken as a central 90 % interval: sd = log10(upper / lower) / (2 · 1.6449).
+        Otherwise it comes from the confidence, whose classes are 90 % intervals too: Confident
+        within a factor of 3, Likely of 10, Speculative of 30 (sd = log10(factor) / 1.6449). An
+        estimate without a class is taken as Likely, the middle one: most unclassed estimates
+        are older than the classes, so that the lack says nothing about how good they are.
+
+        The domain is the first that the source names. Multimodal counts as Language; image
+        generation ("Drawing" in older tables) and video as Vision; audio as Speech.
+
+        Parameters
+        ----------
+        systems : pandas.DataFrame
+            What :func:`bayes_compute.load_systems` returned, or rows of it.
+
+        Raises
+        ------
+        InputError
+            A column is missing, or fewer than 5 systems have a date and training compute.
+        """
+        missing = [name for name in _COLUMNS if name not in systems]
+        if missing:
+            raise InputError(
+                f"systems: got no column {', '.join(missing)}; expected a table from "
+                "load_systems; load it with load_systems"
+            )
+        flop = systems["training_compute_flop"]
+        usable = systems["publication_date"].notna() & (flop > 0) & np.isfinite(flop)
+        kept = systems.loc[usable].sort_values("publication_date", kind="stable")
+        if len(kept) < FEWEST_SYSTEMS:
+            raise InputError(
+                f"systems: got {len(kept)} of {len(systems)} with a date and training compute; "
+                f"expected at least {FEWEST_SYSTEMS}; use a larger table, a later as_of or "
+                'selection="all"'
+            )
+        dates = kept["publication_date"].dt
+        days = np.where(dates.is_leap_year, 366, 365)
+        parameters = kept["parameters"].to_numpy(float)
+        domains = [_domain(label) for label in kept["domain"]]
+        unknown_source = {
+            "name": "data frame",
+            "sha256": "",
+            "as_of": f"{dates.date.max():%Y-%m-%d}",
+            "selection": "all",
+        }
+        source = {**systems.attrs.get("source", unknown_source), "rows": len(kept)}
+        present = tuple(domain for domain in DOMAINS if domain in domains)
+        return cls(
+            system=_unique(kept["system"].tolist()),
+            year=(dates.year + (dates.day_of_year - 1) / days).to_numpy(float),
+            log10_flop=np.log10(kept["training_compute_flop"].to_numpy(float)),
+            variance=_variance(kept),
+            log10_parameters=np.log10(np.where(parameters > 0, parameters, np.nan)),
+            domain=np.array([present.index(domain) for domain in domains]),
+            domains=present,
+            source=source,
+        )
+
+
+def _variance(systems: pd.DataFrame) -> np.ndarray:
+    value = systems["training_compute_flop"].to_numpy(float)
+    lower = systems["training_compute_lower_flop"].to_numpy(float)
+    upper = systems["training_compute_upper_flop"].to_numpy(float)
+    bounded = (lower > 0) & (lower <= value) & (value <= upper) & (lower < upper)
+    ratio = np.divide(upper, lower, out=np.ones_like(value), where=bounded)
+    unclassed = _WITHIN_FACTOR[_DEFAULT_CONFIDENCE]
+    factor = np.array([_WITHIN_FACTOR.get(label, unclassed) for label in systems["confidence"]])
+    sd = np.where(bounded, np.log10(ratio) / 2, np.log10(factor)) / _Z90
+    return sd**2
+
+
+def _domain(label: object) -> str:
+    first = label.split(",")[0].strip().lower() if isinstance(label, str) else ""
+    return _DOMAIN_OF.get(first, "Other")
+
+
+def _unique(names: list[str]) -> tuple[str, ...]:
+    taken: dict[str, None] = {}
+    wanted = set(names)
+    for name in names:
+        label, copy = name, 1
+        while label in taken or (copy > 1 and label in wanted):
+            copy += 1
+            label = f"{name} ({copy})"
+        taken[label] = None
+    return tuple(taken)

@@ -1,0 +1,281 @@
+"""One row a quantity: median and interval, convergence, and how much of it is the prior's."""
+
+import json
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayes_compute.errors import InputError, NotConverged
+from bayes_compute.floor import floor_jump
+
+LARGELY_PRIOR = 0.7
+"""A posterior sd above this share of the prior sd marks a quantity as largely the prior's."""
+
+TAILS = (0.05, 0.95)
+"""Quantiles whose effective sample size is the tail ESS."""
+
+_READING_ORDER = (
+    "transition_year",
+    "growth",
+    "growth_factor",
+    "doubling_time",
+    "sigma",
+    "level",
+    "offset",
+)
+
+
+def growth_factor(growth: np.ndarray) -> np.ndarray:
+    """Growth [OOM/year] as a factor [×/year]."""
+    return 10.0 ** np.asarray(growth, float)
+
+
+def doubling_time(growth: np.ndarray) -> np.ndarray:
+    """Growth [OOM/year] as a doubling time [months]; infinite where there is no growth."""
+    growth = np.asarray(growth, float)
+    with np.errstate(divide="ignore"):
+        return np.where(growth > 0, 12 * np.log10(2) / np.maximum(growth, 0), np.inf)
+
+
+def summary(dt: xr.DataTree, prob: float | None = None) -> pd.DataFrame:
+    """Summarise every quantity of a fit by its median and an equal-tailed interval.
+
+    ``growth_factor`` and ``doubling_time`` are read off the quantiles of ``growth``, so that the
+    three say the same thing. Where the interval of growth reaches zero, the upper end of the
+    doubling time is infinite; where any draw does, its mean and sd do not exist and are nan.
+    Their R-hat, effective sample sizes and ``largely_prior`` are those of growth.
+
+    Parameters
+    ----------
+    dt : xarray.DataTree
+        What :func:`bayes_compute.fit` returns.
+    prob : float, optional
+        Probability of the interval; that of the fit (attribute ``interval_prob``) by default.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index ``name`` (``growth[2]``); columns ``unit``, ``median``, ``mean``, ``sd``,
+        ``lower``, ``upper``, ``r_hat``, ``ess_bulk``, ``ess_tail`` (rank-normalised, Vehtari et
+        al. 2021, doi:10.1214/20-BA1221; R-hat of a constant is 1), ``prior_sd`` and
+        ``largely_prior`` (posterior sd above 0.7 prior sd).
+
+    Raises
+    ------
+    InputError
+        If ``prob`` is not between 0 and 1.
+    """
+    prob = float(dt.attrs["interval_prob"] if prob is None else prob)
+    if not 0 < prob < 1:
+        raise InputError(f"prob: got {prob:g}; expected a probability between 0 and 1, such as 0.9")
+    units = json.loads(dt.attrs["units"])
+    posterior, prior = dt["posterior"].dataset, dt["prior"].dataset
+    rows = {}
+    for variable in sorted(map(str, posterior.data_vars), key=_reading_position):
+        derived = variable in ("growth_factor", "doubling_time")
+        source = "growth" if derived else variable
+        labels = list(_labelled(posterior[source]))
+        for (label, draws), (_, before) in zip(labels, _labelled(prior[source]), strict=True):
+            row = _row(draws, before, prob)
+            if derived:
+                row |= _derived(variable, row, draws, before)
+            rows[variable + label] = {"unit": units.get(variable, "")} | row
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis("name")
+
+
+def era_probability(dt: xr.DataTree) -> xr.DataArray:
+    """Posterior probability of each era for each system.
+
+    The era of a system is the number of transitions dated at or before its publication.
+
+    Parameters
+    ----------
+    dt : xarray.DataTree
+        What :func:`bayes_compute.fit` returns.
+
+    Returns
+    -------
+    xarray.DataArray
+        Dims ``system``, ``era``; each row sums to 1.
+    """
+    year = dt["constant_data"]["year"]
+    begun = np.ones((1, year.size))
+    if "transition_year" in dt["posterior"]:
+        # Dates are ordered in each draw, so an era has begun as soon as its own transition has.
+        dates = np.sort(dt["posterior"]["transition_year"].stack(s=("chain", "draw")), axis=0)
+        past = [np.searchsorted(np.sort(d), year, side="right") / len(d) for d in dates]
+        begun = np.concatenate([begun, past])
+    probability = begun - np.concatenate([begun[1:], np.zeros((1, year.size))])
+    return xr.DataArray(
+        probability.T,
+        dims=("system", "era"),
+        coords={"system": year["system"], "era": dt["posterior"]["era"].to_numpy()},
+        name="era_probability",
+    )
+
+
+def summary_record(dt: xr.DataTree) -> dict:
+    """Everything about a fit that may be quoted, as plain JSON values (``summary.json``).
+
+    Parameters
+    ----------
+    dt : xarray.DataTree
+        What :func:`bayes_compute.fit` returns.
+
+    Returns
+    -------
+    dict
+        Strict JSON: what is infinite or does not exist is ``None``. ``counts`` holds for each
+        era the number of systems for which it is the most probable one (``modal``) and the
+        expected number (``expected``).
+
+    Raises
+    ------
+    NotConverged
+        If the fit failed its diagnostics.
+    """
+    attrs = dt.attrs
+    stored = {
+        key: json.loads(attrs[key])
+        for key in ("data", "sampler", "versions", "diagnostics", "priors")
+    }
+    if not int(attrs["converged"]):
+        raise NotConverged(
+            f"{attrs['model']}: the fit failed its diagnostics, so nothing of it can be quoted",
+            stored["diagnostics"],
+        )
+    table = summary(dt)
+    probability = era_probability(dt)
+    modal = probability.argmax("era").to_numpy()
+    record = {
+        "model": attrs["model"],
+        "converged": True,
+        "data": stored["data"],
+        "interval": {"kind": attrs["interval_kind"], "prob": float(attrs["interval_prob"])},
+        "sampler": stored["sampler"],
+        "versions": stored["versions"],
+        "diagnostics": stored["diagnostics"],
+        "flat_dates": bool(attrs["flat_dates"]),
+        "reference_year": float(attrs["reference_year"]),
+        "priors": stored["priors"],
+        "quantities": [
+            {"name": name} | row.drop("prior_sd").to_dict() for name, row in table.iterrows()
+        ],
+        "counts": {
+            str(era): {
+                "modal": int((modal == k).sum()),
+                "expected": float(probability.isel(era=k).sum()),
+            }
+            for k, era in enumerate(probability["era"].to_numpy())
+        },
+        "prior_influence": [
+            {
+                "name": name,
+                "prior_sd": row["prior_sd"],
+                "posterior_sd": row["sd"],
+                "largely_prior": row["largely_prior"],
+            }
+            for name, row in table.iterrows()
+        ],
+        "selection_floor": floor_verdicts(dt),
+    }
+    return _plain(record)
+
+
+def floor_verdicts(dt: xr.DataTree) -> list[dict]:
+    """:func:`~bayes_compute.floor.floor_jump` at the median date of each transition."""
+    if "transition_year" not in dt["posterior"]:
+        return []
+    dates = dt["posterior"]["transition_year"].median(("chain", "draw"))
+    year = dt["constant_data"]["year"].to_numpy()
+    log10_flop = dt["observed_data"]["log10_flop"].to_numpy()
+    return [
+        {"transition": str(name)} | floor_jump(year, log10_flop, float(date))
+        for name, date in zip(dates["transition"].to_numpy(), dates.to_numpy(), strict=True)
+    ]
+
+
+def _reading_position(variable: str) -> tuple[int, str]:
+    known = variable in _READING_ORDER
+    return (_READING_ORDER.index(variable) if known else len(_READING_ORDER), variable)
+
+
+def _labelled(variable: xr.DataArray):
+    """Label (``[2]``) and draws (chain, draw) of each element of a variable."""
+    named = [dim for dim in variable.dims if dim not in ("chain", "draw")]
+    variable = variable.transpose("chain", "draw", *named)
+    for index in np.ndindex(variable.shape[2:]):
+        labels = [str(variable[d].to_numpy()[i]) for d, i in zip(named, index, strict=True)]
+        label = f"[{', '.join(labels)}]" if labels else ""
+        yield label, variable.to_numpy()[(slice(None), slice(None), *index)]
+
+
+def _quantiles(draws: np.ndarray, prob: float) -> np.ndarray:
+    return np.quantile(draws, [(1 - prob) / 2, 0.5, (1 + prob) / 2])
+
+
+def _row(draws: np.ndarray, prior: np.ndarray, prob: float) -> dict:
+    from arviz_stats.sampling_diagnostics import ess
+
+    lower, median, upper = _quantiles(draws, prob)
+    sd, prior_sd = draws.std(ddof=1), prior.std(ddof=1)
+    return {
+        "median": median,
+        "mean": draws.mean(),
+        "sd": sd,
+        "lower": lower,
+        "upper": upper,
+        "r_hat": _r_hat(draws),
+        "ess_bulk": round(float(ess(draws, method="bulk"))),
+        "ess_tail": round(float(ess(draws, method="tail", prob=TAILS))),
+        "prior_sd": prior_sd,
+        "largely_prior": bool(sd > LARGELY_PRIOR * prior_sd),
+    }
+
+
+def _r_hat(draws: np.ndarray) -> float:
+    """Rank-normalised R-hat; 1 for a constant, infinite where chains are stuck apart."""
+    from arviz_stats.sampling_diagnostics import rhat
+
+    if np.ptp(draws) == 0:
+        return 1.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        r_hat = float(rhat(draws, method="rank"))
+    return r_hat if np.isfinite(r_hat) else np.inf
+
+
+def _derived(variable: str, row: dict, draws: np.ndarray, prior: np.ndarray) -> dict:
+    """What changes in growth's row when growth is stated in another unit."""
+    if variable == "growth_factor":
+        to_unit, ends = growth_factor, ("lower", "upper")
+    else:
+        to_unit, ends = doubling_time, ("upper", "lower")
+    draws, prior = to_unit(draws), to_unit(prior)
+    changed = {
+        "median": float(to_unit(row["median"])),
+        ends[0]: float(to_unit(row["lower"])),
+        ends[1]: float(to_unit(row["upper"])),
+    }
+    finite, prior_finite = np.isfinite(draws).all(), np.isfinite(prior).all()
+    return changed | {
+        "mean": draws.mean() if finite else np.nan,
+        "sd": draws.std(ddof=1) if finite else np.nan,
+        "prior_sd": prior.std(ddof=1) if prior_finite else np.nan,
+    }
+
+
+def _plain(value) -> Any:
+    """Strict JSON values; ten significant digits hide the last bits, which no seed fixes."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, int | np.integer):
+        return int(value)
+    if isinstance(value, float | np.floating):
+        return float(f"{value:.10g}") if np.isfinite(value) else None
+    return value

@@ -1,0 +1,84 @@
+"""Three eras of training compute, split by date alone, each with its own level and growth.
+
+Training compute grows exponentially, and now and then the way of getting it changes. With two
+transition dates, a system published at ``year`` in era ``e`` has
+
+    log10 FLOP ~ Normal(level[e] + growth[e] (year - 2010) + offset[domain],
+                        sqrt(sigma[e]^2 + variance))
+
+where ``variance`` is what is known of the error of that FLOP figure. Growth is partially pooled
+over eras, and offsets over domains. Eras are numbered: which way of getting compute they stand
+for is not told by dates alone.
+
+Transition dates, levels and growth are integrated out in closed form, so the sampler moves in
+the smooth rest only; they are drawn back exactly afterwards.
+
+References
+----------
+Jones, D. (2022). Growth in training compute for ML systems. The Shape of Code.
+Sevilla, J. et al. (2022). Compute trends across three eras of machine learning.
+arXiv:2202.05924.
+"""
+
+import numpy as np
+import pymc as pm
+
+from bayes_compute.changepoint.dates import around, flat
+from bayes_compute.changepoint.op import collapsed_log_likelihood
+from bayes_compute.changepoint.regression import CollapsedRegression, EraPrior
+from bayes_compute.observations import Observations
+
+ERA_PRIOR = EraPrior(
+    level_mean=16.0,  # log10 FLOP of a system in 2010: a graphics card for some hours ...
+    level_sd=3.0,  # ... within a factor of 1,000 either way; the same for every era
+    sigma_median=1.2,  # log10 FLOP: systems of one time differ by a factor of 16 ...
+    log_sigma_sd=0.5,  # ... of 3 to 500 (90 %)
+)
+
+
+def regression(observations: Observations, flat_dates: bool = False) -> CollapsedRegression:
+    """Sum the systems up, with the priors of what is integrated out.
+
+    Parameters
+    ----------
+    observations : Observations
+    flat_dates : bool
+        Replace both date priors by a flat one, from 1985 to the last system.
+    """
+    year = observations.year
+    dates = (
+        around(2008, 5, year),  # cloud computing opened in 2006; deep learning took off by 2012
+        around(2018, 4, year),  # large-scale systems stand apart from about 2015 on
+    )
+    if flat_dates:
+        dates = (flat(1985, year), flat(1985, year))
+    return CollapsedRegression.of(observations, dates, ERA_PRIOR)
+
+
+def build(observations: Observations, flat_dates: bool = False) -> pm.Model:
+    """Assemble the model of the hyperparameters; see the module's docstring.
+
+    Parameters
+    ----------
+    observations : Observations
+    flat_dates : bool
+        Replace both date priors by a flat one, from 1985 to the last system.
+
+    Returns
+    -------
+    pm.Model
+        Its free variables are what the closed form leaves.
+    """
+    with pm.Model(coords={"domain": observations.domains}) as model:
+        # OOM/year: 2.5x a year, 0.8x to 8x (90 %)
+        growth_mean = pm.Normal("growth_mean", 0.4, 0.3)
+        # OOM/year: eras differ by a factor of 1.6 a year, of 1.2 to 4 (90 %)
+        growth_sd = pm.LogNormal("growth_sd", np.log(0.2), 0.7)
+        # log10 FLOP: domains differ by a factor of 5, of 2 to 70 (90 %)
+        offset_sd = pm.LogNormal("offset_sd", np.log(0.7), 0.6)
+        offset = pm.ZeroSumNormal("offset", offset_sd, dims="domain")
+        likelihood = regression(observations, flat_dates).focused(nats=13)
+        pm.Potential(
+            "systems", collapsed_log_likelihood(likelihood, growth_mean, growth_sd, offset)
+        )
+    return model

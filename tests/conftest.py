@@ -1,0 +1,126 @@
+"""A small fit, made up by numpy alone, in the form that ``fit`` returns."""
+
+import json
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import xarray as xr
+
+N_SYSTEMS = 60
+N_CHAINS, N_DRAWS = 2, 200
+HOSTILE = ("<script>alert(1)</script>", "two\nlines", "50 % \\input{x} $a_b$ & #", "naïve → 網")
+UNITS = {
+    "transition_year": "year",
+    "growth": "OOM/year",
+    "growth_factor": "×/year",
+    "doubling_time": "months",
+    "sigma": "OOM",
+    "level": "log10 FLOP",
+    "offset": "OOM",
+    "growth_mean": "OOM/year",
+}
+
+
+def synthetic_fit(dates: tuple[float, ...] = (2000.0, 2016.0), seed: int = 1) -> xr.DataTree:
+    """Build the tree of a fit with the given true transition dates (none: one era)."""
+    rng = np.random.default_rng(seed)
+    n_eras, shape = len(dates) + 1, (N_CHAINS, N_DRAWS)
+    growth = np.array([0.2, 0.3, 0.5])[:n_eras]
+    level = np.array([14.0, 15.0, 16.0])[:n_eras]
+    year = np.sort(rng.uniform(1985.0, 2022.0, N_SYSTEMS))
+    era = np.searchsorted(np.array(dates), year, side="right")
+    log10_flop = level[era] + growth[era] * (year - 2010) + rng.normal(0, 0.8, N_SYSTEMS)
+    coords = {
+        "chain": np.arange(N_CHAINS),
+        "draw": np.arange(N_DRAWS),
+        "era": [str(k + 1) for k in range(n_eras)],
+        "domain": ["Language", "Other"],
+        "system": [*HOSTILE, *(f"system {i}" for i in range(N_SYSTEMS - len(HOSTILE)))],
+    }
+    if dates:
+        coords["transition"] = [f"{k}→{k + 1}" for k in range(1, n_eras)]
+
+    def group(variables: dict) -> xr.Dataset:
+        data = {
+            name: (("chain", "draw", *dims), values) for name, (dims, values) in variables.items()
+        }
+        used = {dim for dims, _ in data.values() for dim in dims}
+        return xr.Dataset(data, {name: coords[name] for name in coords if name in used})
+
+    def variables(spread: float, dates_sd: float) -> dict:
+        g = growth + rng.normal(0, 0.5 * spread, (*shape, n_eras))
+        found = {
+            "growth_mean": ((), rng.normal(0.4, 0.3, shape)),
+            "sigma": (("era",), np.abs(rng.normal(0.8, spread, (*shape, n_eras)))),
+            "offset": (("domain",), rng.normal(0, spread, (*shape, 2))),
+            "level": (("era",), level + rng.normal(0, 3 * spread, (*shape, n_eras))),
+            "growth": (("era",), g),
+            "growth_factor": (("era",), 10**g),
+            "doubling_time": (("era",), 12 * np.log10(2) / g),
+        }
+        if dates:
+            tau = np.sort(np.array(dates) + rng.normal(0, dates_sd, (*shape, len(dates))))
+            found["transition_year"] = (("transition",), tau)
+        return found
+
+    systems = {"system": coords["system"]}
+    per_system = (*shape, N_SYSTEMS)
+    tree = xr.DataTree.from_dict(
+        {
+            "/prior": group(variables(0.5, 5.0)),
+            "/posterior": group(variables(0.05, 0.7)),
+            "/posterior_predictive": group(
+                {"log10_flop": (("system",), rng.normal(18, 1, per_system))}
+            ),
+            "/log_likelihood": group(
+                {"log10_flop": (("system",), rng.normal(-1, 0.1, per_system))}
+            ),
+            "/sample_stats": group({"diverging": ((), np.zeros(shape, bool))}),
+            "/observed_data": xr.Dataset({"log10_flop": ("system", log10_flop)}, systems),
+            "/constant_data": xr.Dataset(
+                {
+                    "year": ("system", year),
+                    "variance": ("system", np.full(N_SYSTEMS, 0.1)),
+                    "domain_index": ("system", np.arange(N_SYSTEMS) % 2),
+                    "log10_parameters": ("system", np.full(N_SYSTEMS, np.nan)),
+                },
+                systems,
+            ),
+        }
+    )
+    source = {"name": "made up", "rows": N_SYSTEMS, "sha256": "0" * 64}
+    checks = {"worst_r_hat": 1.003, "smallest_ess_bulk": 420, "smallest_ess_tail": 410}
+    tree.attrs = {
+        "model": "three_eras" if dates else "one_era",
+        "data": json.dumps(source | {"as_of": "2022-01-01", "selection": "all"}),
+        "interval_kind": "eti",
+        "interval_prob": 0.9,
+        "sampler": json.dumps({"name": "none", "seed": seed, "chains": 2, "draws": N_DRAWS}),
+        "versions": json.dumps({"bayes_compute": "0"}),
+        "priors": json.dumps({"growth_mean": "Normal(0.4, 0.3) OOM/year"}),
+        "diagnostics": json.dumps(checks | {"divergences": 0}),
+        "reference_year": 2010.0,
+        "converged": 1,
+        "flat_dates": 0,
+        "units": json.dumps(UNITS),
+    }
+    return tree
+
+
+@pytest.fixture
+def datatree() -> xr.DataTree:
+    """A fit with two transitions, of 60 systems, some with hostile names."""
+    return synthetic_fit()
+
+
+@pytest.fixture
+def one_era_tree() -> xr.DataTree:
+    """A fit without transitions."""
+    return synthetic_fit(())
+
+
+@pytest.fixture
+def make_fit() -> Callable[..., xr.DataTree]:
+    """Build a fit with other dates or another seed."""
+    return synthetic_fit

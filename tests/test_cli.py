@@ -1,0 +1,329 @@
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+import types
+from pathlib import Path
+
+import pytest
+
+import bayes_compute
+from bayes_compute import report
+from bayes_compute.cli import _models, main
+from bayes_compute.errors import NotConverged
+from bayes_compute.report import read_record, write_fit
+
+ROOT = Path(bayes_compute.__file__).parent.parent
+HEAVY = (
+    "numpy",
+    "pandas",
+    "xarray",
+    "matplotlib",
+    "arviz",
+    "arviz_stats",
+    "pymc",
+    "pytensor",
+    "nutpie",
+)
+
+
+def run(*arguments, encoding="utf-8"):
+    """Run the command in a process of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "bayes_compute", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        encoding=encoding,
+        timeout=300,
+        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding},
+    )
+
+
+@pytest.fixture
+def command(capsys):
+    """Run the command in this process: status, standard output and error."""
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as stop:
+            main([str(a) for a in arguments])
+        out, err = capsys.readouterr()
+        return stop.value.code, out, err
+
+    return call
+
+
+@pytest.fixture
+def fake_fit(monkeypatch, datatree):
+    """Stand in for the sampler and the figures; returns what was asked of it."""
+    asked = types.SimpleNamespace(failure=None)
+
+    def fit(model, observations, **options):
+        asked.model, asked.n, asked.options = model, observations.n, options
+        if asked.failure is not None:
+            raise asked.failure
+        return datatree
+
+    module = types.ModuleType("bayes_compute.inference")
+    monkeypatch.setattr(module, "fit", fit, raising=False)
+    monkeypatch.setitem(sys.modules, "bayes_compute.inference", module)
+    monkeypatch.setattr(report, "_write_figures", lambda *_: None)
+    return asked
+
+
+@pytest.fixture
+def csv(tmp_path):
+    """A small table in the shipped schema, with a name that is no plain text."""
+    lines = (ROOT / "data" / "systems_2025-08.csv").read_text(encoding="utf-8").splitlines()
+    dated = [line for line in lines[1:] if re.search(r"^[^,\"\n]+,\d{4}-\d\d-\d\d,", line)]
+    path = tmp_path / "mine.csv"
+    path.write_text("\n".join([lines[0], *dated[:400]]) + "\n", encoding="utf-8")
+    return path
+
+
+def assert_one_line(err):
+    assert err.startswith("bayes-compute: ")
+    assert err.count("\n") == 1
+    assert "Traceback" not in err
+
+
+def test_version():
+    done = run("--version")
+    assert (done.returncode, done.stdout) == (0, f"bayes-compute {bayes_compute.__version__}\n")
+
+
+def test_help_names_every_command_and_loads_nothing_heavy():
+    code = f"""
+import sys
+from bayes_compute.cli import main
+try:
+    main(["--help"])
+finally:
+    print([name for name in {HEAVY!r} if name in sys.modules])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        timeout=60,
+    )
+    assert done.returncode == 0
+    for name in ("report", "fit", "quote", "transitions", "data", "models"):
+        assert re.search(rf"^  {name} ", done.stdout, re.MULTILINE), name
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_help_is_what_one_gets_without_a_command(command):
+    assert command()[:2] == command("--help")[:2]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["fly"], "No such command 'fly'"),
+        (["report", "--draws", "0"], "'--draws'"),
+        (["report", "--chains", "1"], "'--chains'"),
+        (["report", "--tune", "none"], "'--tune'"),
+        (["report", "--ci", "1"], "1 is not between 0 and 1"),
+        (["report", "--ci", "nan"], "nan is not between 0 and 1"),
+        (["report", "--selection", "best"], "'--selection'"),
+        (["report", "--drawz", "5"], "--drawz"),
+        (["report", "one", "two"], "unexpected extra argument"),
+        (["fit"], "MODEL"),
+        (["quote"], "results"),
+        (["report", "no_such_model"], "model: got 'no_such_model'; expected one of .*three_eras"),
+        (["report", "--data", "no_such.csv"], r"no_such\.csv: got no such file"),
+        (["report", "--as-of", "yesterday"], "as_of: got 'yesterday'"),
+        (["data", "no\nsuch\x1b[31m.csv"], r"no such \[31m\.csv: got no such file"),
+        (["quote", "no_such_folder"], "no_such_folder: got no such folder"),
+    ],
+)
+def test_a_wrong_call_is_one_line_and_status_2(command, tmp_path, monkeypatch, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = command(*arguments)
+    assert status == 2
+    assert out == ""
+    assert_one_line(err)
+    assert re.search(message, err), err
+    assert not list(tmp_path.iterdir()), "a wrong call leaves nothing behind"
+
+
+def test_status_2_reaches_the_shell():
+    done = run("report", "no_such_model")
+    assert done.returncode == 2
+    assert_one_line(done.stderr)
+
+
+def test_report_answers_in_words(command, fake_fit, csv, tmp_path):
+    status, out, err = command("report", "--data", csv, "--out", tmp_path / "out", "--ci", "0.9")
+    assert (status, err) == (0, "")
+    assert "mine.csv" in out
+    assert re.search(r"^The transition from era 1 to era 2: 2000\.\d \(90 % eq", out, re.M)
+    assert len(re.findall(r"^Growth in era [123]: .* OOM/year .*×.* months", out, re.M)) == 3
+    assert "Largely set by the prior: growth_mean" in out
+    assert out.count("Selection floor at ") == 2
+    assert re.search(rf"Everything is in {re.escape(str(tmp_path / 'out'))}; \d+ s", out)
+    assert read_record(tmp_path / "out")["model"] == "three_eras"
+    assert (tmp_path / "out" / "macros.tex").exists()
+
+
+def test_fit_writes_no_tables(command, fake_fit, csv, tmp_path):
+    assert command("fit", "three_eras", "--data", csv, "--out", tmp_path / "out")[0] == 0
+    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == [
+        "diagnostics.json",
+        "posterior.nc",
+        "summary.json",
+    ]
+
+
+def test_options_reach_the_fit(command, fake_fit, csv, tmp_path):
+    options = [
+        "--draws",
+        "50",
+        "--tune",
+        "60",
+        "--chains",
+        "3",
+        "--seed",
+        "7",
+        "--ci",
+        "0.5",
+        "--flat-dates",
+        "--quiet",
+    ]
+    _, out, _ = command("report", "--data", csv, "--out", tmp_path / "out", *options)
+    assert out == "", "--quiet prints errors only"
+    assert fake_fit.options == {
+        "draws": 50,
+        "tune": 60,
+        "chains": 3,
+        "seed": 7,
+        "prob": 0.5,
+        "flat_dates": True,
+        "progress": False,
+    }
+
+
+def test_defaults_are_the_newest_table_and_a_folder_for_the_model(
+    command, fake_fit, tmp_path, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    status, out, _ = command("report")
+    assert status == 0
+    assert out.startswith("systems-2025-08: ")
+    assert fake_fit.model == "three_eras"
+    assert read_record(tmp_path / "results" / "three_eras")["model"] == "three_eras"
+
+
+def test_data_options_choose_the_systems(command, fake_fit, tmp_path):
+    seen = {}
+    for name, options in {
+        "default": [],
+        "earlier": ["--as-of", "2020-01-01"],
+        "all": ["--selection", "all"],
+        "tunes": ["--fine-tunes"],
+    }.items():
+        command("fit", "three_eras", "--out", tmp_path / name, *options)
+        seen[name] = fake_fit.n
+    assert seen["earlier"] < seen["default"] < seen["tunes"] < seen["all"]
+
+
+def test_a_fit_that_fails_is_status_1_and_leaves_nothing_to_quote(
+    command, fake_fit, csv, datatree, tmp_path
+):
+    write_fit(datatree, tmp_path / "out")
+    fake_fit.failure = NotConverged("three_eras: R-hat 2.0 > 1.01", {"failures": ["R-hat"]})
+    status, _, err = command("report", "--data", csv, "--out", tmp_path / "out")
+    assert status == 1
+    assert_one_line(err)
+    assert "R-hat 2.0 > 1.01; nothing quotable was written, see" in err
+    assert [p.name for p in (tmp_path / "out").iterdir()] == ["diagnostics.json"]
+    assert command("quote", tmp_path / "out")[0] == 2
+
+
+def test_an_unwritable_folder_is_refused_before_the_fit(command, fake_fit, csv, tmp_path):
+    (tmp_path / "out").write_text("mine")
+    status, _, err = command("report", "--data", csv, "--out", tmp_path / "out")
+    assert status == 2
+    assert_one_line(err)
+    assert not hasattr(fake_fit, "model"), "the fit was started"
+
+
+def test_ctrl_c_is_one_line_and_status_130(command, fake_fit, csv, tmp_path):
+    fake_fit.failure = KeyboardInterrupt()
+    status, _, err = command("report", "--data", csv, "--out", tmp_path / "out")
+    assert (status, err) == (130, "bayes-compute: interrupted\n")
+
+
+def test_transitions_describe_what_they_found(command, csv, monkeypatch):
+    def transitions(observations, max_k):
+        return types.SimpleNamespace(describe=lambda prob: f"{max_k} {prob} {observations.n > 5}")
+
+    module = types.ModuleType("bayes_compute.changepoint.evidence")
+    monkeypatch.setattr(module, "transitions", transitions, raising=False)
+    monkeypatch.setitem(sys.modules, "bayes_compute.changepoint.evidence", module)
+    status, out, _ = command("transitions", "--data", csv, "--max-k", 3, "--ci", 0.8)
+    assert status == 0
+    assert out.startswith("mine.csv: ")
+    assert out.endswith("\n3 0.8 True\n")
+
+
+@pytest.mark.parametrize("format", ["text", "latex", "markdown", "json"])
+def test_quote_in_every_format(command, datatree, tmp_path, format):
+    write_fit(datatree, tmp_path)
+    status, out, _ = command("quote", tmp_path, "growth[2]", "transition_year", "--format", format)
+    assert status == 0
+    statements = [row["text"] for row in json.loads(out)] if format == "json" else out.splitlines()
+    assert len(statements) == 3
+    assert all("equal-tailed interval" in statement for statement in statements)
+
+
+def test_quote_refuses_an_unknown_quantity(command, datatree, tmp_path):
+    write_fit(datatree, tmp_path)
+    status, out, err = command("quote", tmp_path, "growht")
+    assert (status, out) == (2, "")
+    assert_one_line(err)
+    assert "growth[1]" in err
+
+
+def test_data_lists_the_shipped_tables_with_their_origin(command):
+    status, out, _ = command("data")
+    assert status == 0
+    for expected in ("systems-2022-03", "systems-2025-08", "Epoch AI", "CC-BY-4.0", "sha256:"):
+        assert expected in out
+
+
+def test_data_checks_one_table(command, csv):
+    status, out, _ = command("data", csv, "--selection", "all")
+    assert status == 0
+    assert out.startswith("mine.csv: ")
+    assert re.search(r"^a model would see \d+ systems$", out, re.MULTILINE)
+
+
+def test_models_are_listed_by_their_docstring_without_running_them(command):
+    status, out, _ = command("models")
+    assert status == 0
+    assert set(_models()) == {p.stem for p in (ROOT / "models").glob("[!_]*.py")}
+    for line in out.splitlines():
+        name, _, text = line.partition(": ")
+        script = (ROOT / "models" / f"{name}.py").read_text(encoding="utf-8")
+        assert text == (ast.get_docstring(ast.parse(script)) or "").partition("\n")[0] != ""
+
+
+def test_json_survives_a_terminal_without_arrows(datatree, tmp_path):
+    write_fit(datatree, tmp_path)
+    done = run("quote", tmp_path, "--format", "json", encoding="cp1252")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)[0]["name"] == "transition_year[1→2]"
+
+
+def test_report_really_fits_small_data(csv, tmp_path):
+    done = run("report", "--data", csv, "--out", tmp_path / "out", "--chains", 2, "--draws", 500)
+    assert done.returncode == 0, done.stderr
+    assert len(re.findall(r"^The transition from era \d to era \d: \d{4}", done.stdout, re.M)) == 2
+    assert read_record(tmp_path / "out")["diagnostics"]["worst_r_hat"] < 1.01
+    assert (tmp_path / "out" / "figures" / "compute_over_time.pdf").exists()
+    again = run("quote", tmp_path / "out", "growth[2]", "--format", "latex")
+    assert again.stdout.count(r"90\,\% equal-tailed interval") == 1
