@@ -14,41 +14,23 @@ import typer
 
 from bayes_compute import __version__
 from bayes_compute.errors import InputError, NotConverged
+from bayes_compute.options import (
+    AsOf,
+    Chains,
+    Ci,
+    Data,
+    Draws,
+    FineTunes,
+    FlatDates,
+    Model,
+    Out,
+    Quiet,
+    Seed,
+    Selection,
+    Tune,
+)
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
-
-
-def _probability(value: float) -> float:
-    if not 0 < value < 1:
-        raise typer.BadParameter(f"{value:g} is not between 0 and 1, such as 0.9")
-    return value
-
-
-Model = Annotated[str, typer.Argument(metavar="MODEL", help="A name that `models` lists.")]
-Data = Annotated[
-    str | None,
-    typer.Option(metavar="DATASET|PATH", help="A shipped table (the newest by default) or a CSV."),
-]
-AsOf = Annotated[
-    str | None, typer.Option(metavar="DATE", help="Only what was published by YYYY-MM-DD.")
-]
-Selection = Annotated[
-    Literal["notable", "all"] | None,
-    typer.Option(help="Systems to keep (notable where the source has such a flag)."),
-]
-FineTunes = Annotated[bool, typer.Option("--fine-tunes", help="Keep systems with a base model.")]
-Out = Annotated[
-    Path | None, typer.Option(metavar="DIR", help="Results folder (results/MODEL by default).")
-]
-Draws = Annotated[int, typer.Option(min=1, help="Draws kept from each chain.")]
-Tune = Annotated[int, typer.Option(min=1, help="Draws to adapt each chain.")]
-Chains = Annotated[int, typer.Option(min=2, help="Chains; R-hat compares them.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed: the same one gives the same numbers.")]
-Ci = Annotated[float, typer.Option(callback=_probability, help="Probability of the intervals.")]
-FlatDates = Annotated[
-    bool, typer.Option("--flat-dates", help="Flat priors on the transition dates.")
-]
-Quiet = Annotated[bool, typer.Option("--quiet", help="Print errors only.")]
 
 
 def main(arguments: list[str] | None = None) -> None:

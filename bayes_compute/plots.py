@@ -8,9 +8,9 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
 from matplotlib.patheffects import withStroke
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from bayes_compute import floor
+from bayes_compute.axes import compute_axis, time_axis
 from bayes_compute.quoting import LARGELY_PRIOR, ends_text, median_text
 from bayes_compute.summaries import era_probability, floor_verdicts, summary
 
@@ -30,7 +30,6 @@ STYLE: dict = {
 # From Okabe & Ito's palette: told apart by colour-blind readers, and with the markers in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 MARKERS = ("o", "^", "s", "D", "v")
-_PREFIXES = {0: "", 3: "k", 6: "M", 9: "G", 12: "T", 15: "P", 18: "E", 21: "Z", 24: "Y", 27: "R"}
 _RIDGE = 0.11  # height of a date's density, as a share of the axes
 
 
@@ -63,9 +62,9 @@ def compute_over_time(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     modal = probability.argmax("era").to_numpy()
     certain = probability.max("era").to_numpy()
 
-    cut = _time_axis(ax, year, rows)
-    low, high = log10_flop.min(), log10_flop.max()
-    ax.set_ylim(low - 0.2 * (high - low), high + 0.05 * (high - low))
+    cut = time_axis(ax, year, rows)
+    low, height = log10_flop.min(), max(np.ptp(log10_flop), 1.0)
+    ax.set_ylim(low - 0.2 * height, low + 1.05 * height)
     for k, era in enumerate(eras):
         colour, mine = COLOURS[k % len(COLOURS)], modal == k
         ax.scatter(
@@ -97,7 +96,7 @@ def compute_over_time(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
             path_effects=[withStroke(linewidth=3.5, foreground="white")],
         )
     _dates_on_axis(dt, ax, rows)
-    _compute_axis(ax)
+    compute_axis(ax)
     ax.legend(
         loc="upper left",
         title=f"Median line and {_level(dt)} band of the average domain;\n"
@@ -191,7 +190,7 @@ def selection_floor(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     ax.set_xlabel("Publication date")
     low, high = ax.get_ylim()
     ax.set_ylim(low, high + 0.08 * len(verdicts) * (high - low))
-    _compute_axis(ax)
+    compute_axis(ax)
     title = "\n".join(
         textwrap.fill(f"{v['transition']}, {v['date']:.1f}: {v['text']}", 90) for v in verdicts
     )
@@ -211,67 +210,10 @@ def _level(dt: xr.DataTree) -> str:
     return f"{100 * float(dt.attrs['interval_prob']):.10g} %"
 
 
-def _time_axis(ax: Axes, year: np.ndarray, rows: dict) -> float:
-    """Set up the time axis and return where its squeezed part ends.
-
-    The few systems of the early decades would take half of the width: they share an eighth of
-    it, shaded, so that slopes are only compared where a year is as long as any other.
-    """
-    first, last = np.floor(year.min()), np.ceil(year.max())
-    starts = [row["lower"] for name, row in rows.items() if name.startswith("transition_year")]
-    cut = 5 * np.floor(min([np.quantile(year, 0.05), *(start - 15 for start in starts)]) / 5)
-    squeeze = (cut - first) / ((last - cut) / 7)
-    early: list[float] = []
-    if squeeze < 1.5:
-        cut, squeeze = first, 1.0
-    else:
-        ax.set_xscale(
-            "function",
-            functions=(
-                lambda t: np.where(t < cut, cut + (t - cut) / squeeze, t),
-                lambda u: np.where(u < cut, cut + (u - cut) * squeeze, u),
-            ),
-        )
-        ax.axvspan(first - 10 * squeeze, cut, color="0.94", linewidth=0, zorder=0)
-        ax.text(
-            cut,
-            0.015,
-            f"years\nsqueezed {squeeze:.0f}× ",
-            transform=ax.get_xaxis_transform(),
-            ha="right",
-            color="0.35",
-            size=7,
-        )
-        early = [first]
-    step = 5 if last - cut > 8 else 1
-    ax.xaxis.set_major_locator(
-        FixedLocator([*early, *np.arange(step * np.ceil(cut / step), last + 1, step)])
-    )
-    ax.xaxis.set_minor_locator(
-        FixedLocator(np.arange(cut, last + 1)) if step > 1 else NullLocator()
-    )
-    ax.xaxis.set_major_formatter(FuncFormatter(lambda t, _: f"{t:.0f}"))
-    ax.set_xlim(first - 0.015 * squeeze * (last - cut), last)
-    ax.set_xlabel("Publication date")
-    return cut
-
-
-def _compute_axis(ax: Axes) -> None:
-    """Powers of ten of FLOP on the left, SI prefixes on the right, of an axis in log10 FLOP."""
-    low, high = ax.get_ylim()
-    ticks = [t for t in _PREFIXES if low <= t <= high]
-    ax.yaxis.set_major_locator(FixedLocator(ticks))
-    ax.yaxis.set_major_formatter(FuncFormatter(lambda t, _: f"$10^{{{t:.0f}}}$"))
-    ax.set_ylabel("Training compute (FLOP)")
-    right = ax.secondary_yaxis("right")
-    right.yaxis.set_major_locator(FixedLocator(ticks))
-    right.yaxis.set_major_formatter(FuncFormatter(lambda t, _: f"1 {_PREFIXES[round(t)]}FLOP"))
-    right.spines["right"].set_visible(False)
-
-
 def _trend(dt: xr.DataTree, era: int, year: np.ndarray):
     """Dates where an era is the most probable one; median and interval of its line there."""
     draws = dt["posterior"].dataset.stack(s=("chain", "draw"))
+    draws = draws.isel(s=slice(None, None, 1 + draws.sizes["s"] // 5000))
     level, growth = (draws[v].isel(era=era).to_numpy() for v in ("level", "growth"))
     date = np.linspace(year.min(), year.max(), 600)
     begun = np.zeros((len(level), len(date)), int)
@@ -281,6 +223,8 @@ def _trend(dt: xr.DataTree, era: int, year: np.ndarray):
     holds = begun == era
     share = [(begun == k).mean(axis=0) for k in range(draws.sizes["era"])]
     here = np.argmax(share, axis=0) == era
+    if not here.any():
+        return date[here], date[here], date[here], date[here]
     line = level[:, None] + growth[:, None] * (date[here] - float(dt.attrs["reference_year"]))
     prob = float(dt.attrs["interval_prob"])
     quantiles = np.nanquantile(
@@ -292,7 +236,7 @@ def _trend(dt: xr.DataTree, era: int, year: np.ndarray):
 def _density(draws: np.ndarray, width: float = 0.25) -> tuple[np.ndarray, np.ndarray]:
     """Edges [years] and heights of a histogram of all but the outermost draws."""
     low, high = np.quantile(draws, [0.001, 0.999])
-    edges = np.arange(np.floor(low / width) * width, high + width, width)
+    edges = np.arange(np.floor(low / width) * width, high + 1.5 * width, width)
     return edges, np.histogram(draws, edges)[0] / draws.size / width
 
 

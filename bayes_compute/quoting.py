@@ -2,12 +2,12 @@
 
 import json
 import re
-import unicodedata
 from math import floor, isfinite, isinf, log10, sqrt
 
 import xarray as xr
 
 from bayes_compute.errors import InputError
+from bayes_compute.escaping import escape
 from bayes_compute.summaries import summary_record
 
 FORMATS = ("text", "latex", "markdown", "json")
@@ -182,36 +182,6 @@ def median_text(row: dict) -> str:
 def ends_text(row: dict) -> str:
     """Ends of the interval of one row of a summary, as ``1.4 to 1.6``."""
     return f"{_number(row['lower'], row)} to {_number(row['upper'], row)}"
-
-
-def escape(text: str, format: str) -> str:
-    """Make text inert in a format; line breaks and control characters become spaces."""
-    text = "".join(
-        " " if unicodedata.category(c)[0] == "C" or c in "\u2028\u2029" else c for c in text
-    )
-    if format == "markdown":
-        text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-        return re.sub(r"([\\`*_{}\[\]#|~$])", r"\\\1", text)
-    if format == "latex":
-        text = re.sub(r"[\\{}$&#_%~^<>|\[\]×→]", lambda found: _LATEX[found.group()], text)
-        text = re.sub(r"(?<![\w-])-(?=\d)", "$-$", text)
-        return text.replace(r" \%", r"\,\%")
-    return text
-
-
-_LATEX = {c: f"\\{c}" for c in "{}$&#_%"} | {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    "|": r"\textbar{}",
-    # A line of a table that starts with a bracket would be read as an option of the line above.
-    "[": "{[}",
-    "]": "{]}",
-    "×": r"$\times$",
-    "→": r"$\rightarrow$",
-}
 
 
 def _check_format(format: str, formats: tuple) -> None:

@@ -88,7 +88,8 @@ def summary(dt: xr.DataTree, prob: float | None = None) -> pd.DataFrame:
 def era_probability(dt: xr.DataTree) -> xr.DataArray:
     """Posterior probability of each era for each system.
 
-    The era of a system is the number of transitions dated at or before its publication.
+    The era of a system is the number of transitions dated at or before the middle of the month of
+    its publication (``constant_data.era_year``).
 
     Parameters
     ----------
@@ -100,7 +101,7 @@ def era_probability(dt: xr.DataTree) -> xr.DataArray:
     xarray.DataArray
         Dims ``system``, ``era``; each row sums to 1.
     """
-    year = dt["constant_data"]["year"]
+    year = dt["constant_data"]["era_year"]
     begun = np.ones((1, year.size))
     if "transition_year" in dt["posterior"]:
         # Dates are ordered in each draw, so an era has begun as soon as its own transition has.

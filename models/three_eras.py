@@ -25,8 +25,11 @@ import pymc as pm
 
 from bayes_compute.changepoint.dates import around, flat
 from bayes_compute.changepoint.op import collapsed_log_likelihood
-from bayes_compute.changepoint.regression import CollapsedRegression, EraPrior
+from bayes_compute.changepoint.regression import SAMPLED_NATS, CollapsedRegression, EraPrior
 from bayes_compute.observations import Observations
+
+ERAS = ("1", "2", "3")
+TRANSITIONS = ("1→2", "2→3")
 
 ERA_PRIOR = EraPrior(
     level_mean=16.0,  # log10 FLOP of a system in 2010: a graphics card for some hours ...
@@ -69,7 +72,18 @@ def build(observations: Observations, flat_dates: bool = False) -> pm.Model:
     pm.Model
         Its free variables are what the closed form leaves.
     """
-    with pm.Model(coords={"domain": observations.domains}) as model:
+    return assemble(regression(observations, flat_dates), observations.domains)
+
+
+def assemble(likelihood: CollapsedRegression, domains: tuple[str, ...]) -> pm.Model:
+    """Put priors on the hyperparameters of a collapsed regression, whatever its dates.
+
+    Parameters
+    ----------
+    likelihood : CollapsedRegression
+    domains : tuple of str
+    """
+    with pm.Model(coords={"domain": domains}) as model:
         # OOM/year: 2.5x a year, 0.8x to 8x (90 %)
         growth_mean = pm.Normal("growth_mean", 0.4, 0.3)
         # OOM/year: eras differ by a factor of 1.6 a year, of 1.2 to 4 (90 %)
@@ -77,8 +91,22 @@ def build(observations: Observations, flat_dates: bool = False) -> pm.Model:
         # log10 FLOP: domains differ by a factor of 5, of 2 to 70 (90 %)
         offset_sd = pm.LogNormal("offset_sd", np.log(0.7), 0.6)
         offset = pm.ZeroSumNormal("offset", offset_sd, dims="domain")
-        likelihood = regression(observations, flat_dates).focused(nats=13)
         pm.Potential(
-            "systems", collapsed_log_likelihood(likelihood, growth_mean, growth_sd, offset)
+            "systems",
+            collapsed_log_likelihood(
+                likelihood.focused(SAMPLED_NATS), growth_mean, growth_sd, offset
+            ),
         )
     return model
+
+
+def main() -> None:
+    """Fit the systems known to the seed of this project, and print what follows."""
+    from bayes_compute import fit, load_systems, summary
+
+    observations = Observations.from_systems(load_systems("systems-2022-03"))
+    print(summary(fit("three_eras", observations)).round(3).to_string())
+
+
+if __name__ == "__main__":
+    main()

@@ -5,6 +5,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
 from bayes_compute import plots
+from bayes_compute.axes import with_prefix
 from bayes_compute.plots import compute_over_time, date_posterior, selection_floor
 from bayes_compute.summaries import summary
 
@@ -89,6 +90,14 @@ def test_lines_cover_the_dates_of_their_era_only(datatree, ax):
     np.testing.assert_allclose(starts, medians, atol=0.15)
 
 
+def test_an_era_that_is_nowhere_the_most_probable_keeps_its_place_in_the_legend(datatree, ax):
+    posterior = datatree["posterior"].dataset
+    dates = posterior["transition_year"] * 0 + 2010
+    datatree["posterior"] = posterior.assign(transition_year=dates)
+    compute_over_time(datatree, ax)
+    assert texts(ax).count("/year (") == 3
+
+
 def test_line_of_one_era_is_the_median_of_level_and_growth(one_era_tree, ax):
     compute_over_time(one_era_tree, ax)
     (line,) = (line for line in ax.lines if str(line.get_label()).startswith("era "))
@@ -120,6 +129,25 @@ def test_compute_is_labelled_in_powers_of_ten_and_in_si_prefixes(datatree, ax):
     right = [t.get_text() for t in ax.child_axes[0].get_yticklabels()]
     assert "$10^{18}$" in left
     assert right[left.index("$10^{18}$")] == "1 EFLOP"
+
+
+@pytest.mark.parametrize(
+    ("log10_flop", "text"), [(0, "1 FLOP"), (4, "10 kFLOP"), (18, "1 EFLOP"), (34, "10000 QFLOP")]
+)
+def test_flop_with_a_prefix(log10_flop, text):
+    assert with_prefix(log10_flop) == text
+
+
+@pytest.mark.parametrize("plot", PLOTS)
+def test_data_and_dates_without_any_spread_can_be_drawn(plot, datatree, ax):
+    datatree["observed_data"] = datatree["observed_data"].dataset * 0 + 20
+    datatree["constant_data"] = datatree["constant_data"].dataset * 0 + 2020
+    posterior = datatree["posterior"].dataset
+    datatree["posterior"] = posterior.assign(
+        transition_year=posterior["transition_year"] * 0 + 2020
+    )
+    plot(datatree, ax)
+    ax.figure.draw_without_rendering()
 
 
 def test_prior_and_posterior_densities_integrate_to_one(datatree, ax):

@@ -26,6 +26,9 @@ from bayes_compute.changepoint.dates import DateCells, Density
 from bayes_compute.changepoint.statistics import cumulative_sums, quantise
 from bayes_compute.observations import Observations
 
+SAMPLED_NATS, DRAWN_NATS = 13.0, 18.0
+"""How improbable an era is left out while sampling, and when dates are drawn back [nats]."""
+
 _SPACING = 2.0  # of log sigma, in sds of the posterior that all systems give: error 0.7 %
 _REACH = 4.5  # prior sds of log sigma that the grid covers
 
@@ -149,8 +152,7 @@ class CollapsedRegression:
         if n == 0:
             return mass
         every = _all_spans(self.cells.n_cells, 1)
-        rows = np.searchsorted(every[:, 0], np.arange(self.cells.n_cells + 2))
-        constant = recursion.backward(every, rows, np.zeros(len(every)), mass)[0]
+        constant = recursion.backward(every, self._every_row, np.zeros(len(every)), mass)[0]
         length = np.arange(n) - np.arange(n)[:, None] + 1
         return mass - length[:, :, None] * constant / n
 
@@ -198,10 +200,10 @@ class CollapsedRegression:
         Parameters
         ----------
         nats : float
-            At :meth:`mode`, what has a probability below ``exp(-nats)`` is left out.
+            At :attr:`mode`, what has a probability below ``exp(-nats)`` is left out.
         """
         whole = self.whole()
-        of_span, _, share = _probabilities(*self.mode(), *whole.arguments)
+        of_span, _, share = _probabilities(*self.mode, *whole.arguments)
         keep = of_span[:, None] * share.reshape(len(of_span), -1) > np.exp(-nats)
         spans = whole.spans.copy()
         spans[:, 2] = np.argmax(keep, axis=1)
@@ -212,8 +214,9 @@ class CollapsedRegression:
         """Undo :meth:`focused`."""
         return replace(self, spans=_all_spans(self.cells.n_cells, len(self.sigma)))
 
+    @cached_property
     def mode(self) -> Hyperparameters:
-        """Point of high density from which to :meth:`focused`; weak penalties keep it finite."""
+        """A point of high density; weak penalties keep it finite."""
         n_domains = self.sums.shape[1]
 
         def negative(point: np.ndarray) -> tuple[float, np.ndarray]:
@@ -229,9 +232,7 @@ class CollapsedRegression:
         best = optimize.minimize(negative, start, jac=True, method="L-BFGS-B", options={"ftol": 1e-6})
         return Hyperparameters(best.x[0], np.exp(best.x[1]), best.x[2:])
 
-    def draw(
-        self, at: Hyperparameters, rng: np.random.Generator, prior: bool = False
-    ) -> dict[str, np.ndarray]:
+    def draw(self, at: Hyperparameters, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Draw dates, levels, growth and scatter from their exact conditional distribution.
 
         Parameters
@@ -239,8 +240,6 @@ class CollapsedRegression:
         at : Hyperparameters
             S draws: each member with a leading dimension S.
         rng : numpy.random.Generator
-        prior : bool
-            Draw from the prior instead, as if there were no systems.
 
         Returns
         -------
@@ -249,10 +248,9 @@ class CollapsedRegression:
             year], ``growth`` [OOM/year] and ``sigma`` [log10 FLOP], each (S, K + 1).
         """
         n, n_transitions = len(at.offset), self.n_transitions
-        of = replace(self.whole(), sums=np.zeros_like(self.sums)) if prior else self
         cell, level, growth, sigma = draw_histories(
             *map(np.ascontiguousarray, at),
-            *of.arguments,
+            *self.arguments,
             self.variance,
             self.sigma,
             self.whole().arguments[2],
@@ -262,6 +260,34 @@ class CollapsedRegression:
         )
         date = self.cells.draw(cell, rng)
         return {"transition_year": date, "level": level, "growth": growth, "sigma": sigma}
+
+    def draw_prior(self, at: Hyperparameters, rng: np.random.Generator) -> dict[str, np.ndarray]:
+        """Draw as :meth:`draw` does, as if there were no systems."""
+        n, n_transitions, prior = len(at.offset), self.n_transitions, self.prior
+        spans, rows = _all_spans(self.cells.n_cells, 1), self._every_row
+        empty = np.zeros(len(spans))
+        _, entered_rest, closed_rest = recursion.backward(spans, rows, empty, self.log_mass)
+        cell = np.array(
+            [
+                recursion.draw_cells(
+                    spans, rows, empty, self.log_mass, entered_rest, closed_rest, uniform
+                )
+                for uniform in rng.random((n, 2 * n_transitions))
+            ]
+        )
+        z = rng.standard_normal((3, n, n_transitions + 1))
+        return {
+            "transition_year": self.cells.draw(cell, rng),
+            "level": prior.level_mean + prior.level_sd * z[0],
+            "growth": at.growth_mean[:, None] + at.growth_sd[:, None] * z[1],
+            "sigma": prior.sigma_median * np.exp(prior.log_sigma_sd * z[2]),
+        }
+
+    @cached_property
+    def _every_row(self) -> np.ndarray:
+        """First of all spans with each start, shape (G + 2,)."""
+        start = _all_spans(self.cells.n_cells, 1)[:, 0]
+        return np.searchsorted(start, np.arange(self.cells.n_cells + 2))
 
 
 def era_year(year: np.ndarray, per_year: int | None = 12) -> np.ndarray:

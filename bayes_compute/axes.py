@@ -1,0 +1,73 @@
+"""The two axes that most figures share: publication date and training compute."""
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+_PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q")  # of 10^0, 10^3, ...
+
+
+def time_axis(ax: Axes, year: np.ndarray, rows: dict) -> float:
+    """Set up the time axis and return where its squeezed part ends.
+
+    The few systems of the early decades would take half of the width: they share an eighth of
+    it, shaded, so that slopes are only compared where a year is as long as any other.
+    """
+    first, last = np.floor(year.min()), np.floor(year.max()) + 1
+    starts = [row["lower"] for name, row in rows.items() if name.startswith("transition_year")]
+    cut = 5 * np.floor(min([np.quantile(year, 0.05), *(start - 15 for start in starts)]) / 5)
+    squeeze = (cut - first) / ((last - cut) / 7)
+    early: list[float] = []
+    if squeeze < 1.5:
+        cut, squeeze = first, 1.0
+    else:
+        ax.set_xscale(
+            "function",
+            functions=(
+                lambda t: np.where(t < cut, cut + (t - cut) / squeeze, t),
+                lambda u: np.where(u < cut, cut + (u - cut) * squeeze, u),
+            ),
+        )
+        ax.axvspan(first - 10 * squeeze, cut, color="0.94", linewidth=0, zorder=0)
+        ax.text(
+            cut,
+            0.015,
+            f"years\nsqueezed {squeeze:.0f}× ",
+            transform=ax.get_xaxis_transform(),
+            ha="right",
+            color="0.35",
+            size=7,
+        )
+        early = [first]
+    step = 5 if last - cut > 8 else 1
+    ax.xaxis.set_major_locator(
+        FixedLocator([*early, *np.arange(step * np.ceil(cut / step), last + 1, step)])
+    )
+    ax.xaxis.set_minor_locator(
+        FixedLocator(np.arange(cut, last + 1)) if step > 1 else NullLocator()
+    )
+    ax.xaxis.set_major_formatter(FuncFormatter(lambda t, _: f"{t:.0f}"))
+    ax.set_xlim(first - 0.015 * squeeze * (last - cut), last)
+    ax.set_xlabel("Publication date")
+    return cut
+
+
+def compute_axis(ax: Axes) -> None:
+    """Powers of ten of FLOP on the left, SI prefixes on the right, of an axis in log10 FLOP."""
+    low, high = ax.get_ylim()
+    ticks = np.arange(max(0, 3 * np.ceil(low / 3)), high, 3)
+    if len(ticks) < 3:
+        ticks = np.arange(max(0, np.ceil(low)), high)
+    ax.yaxis.set_major_locator(FixedLocator(ticks))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda t, _: f"$10^{{{t:.0f}}}$"))
+    ax.set_ylabel("Training compute (FLOP)")
+    right = ax.secondary_yaxis("right")
+    right.yaxis.set_major_locator(FixedLocator(ticks))
+    right.yaxis.set_major_formatter(FuncFormatter(lambda t, _: with_prefix(t)))
+    right.spines["right"].set_visible(False)
+
+
+def with_prefix(log10_flop: float) -> str:
+    """Power of ten of FLOP with an SI prefix: 19 is ``10 EFLOP``."""
+    thousands = min(int(log10_flop) // 3, len(_PREFIXES) - 1)
+    return f"{10 ** (round(log10_flop) - 3 * thousands)} {_PREFIXES[thousands]}FLOP"
