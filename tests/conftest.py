@@ -30,6 +30,7 @@ def synthetic_fit(dates: tuple[float, ...] = (2000.0, 2016.0), seed: int = 1) ->
     level = np.array([14.0, 15.0, 16.0])[:n_eras]
     year = np.sort(rng.uniform(1985.0, 2022.0, N_SYSTEMS))
     era = np.searchsorted(np.array(dates), year, side="right")
+    era_year = np.floor(12 * year) / 12  # dates are compared by the month
     log10_flop = level[era] + growth[era] * (year - 2010) + rng.normal(0, 0.8, N_SYSTEMS)
     coords = {
         "chain": np.arange(N_CHAINS),
@@ -81,6 +82,7 @@ def synthetic_fit(dates: tuple[float, ...] = (2000.0, 2016.0), seed: int = 1) ->
             "/constant_data": xr.Dataset(
                 {
                     "year": ("system", year),
+                    "era_year": ("system", era_year),
                     "variance": ("system", np.full(N_SYSTEMS, 0.1)),
                     "domain_index": ("system", np.arange(N_SYSTEMS) % 2),
                     "log10_parameters": ("system", np.full(N_SYSTEMS, np.nan)),

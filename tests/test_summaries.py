@@ -109,7 +109,7 @@ def test_era_of_a_system_counts_the_dates_at_or_before_it(datatree):
     probability = era_probability(datatree)
     assert probability.dims == ("system", "era")
     dates = datatree["posterior"]["transition_year"].to_numpy().reshape(-1, 2)
-    year = datatree["constant_data"]["year"].to_numpy()
+    year = datatree["constant_data"]["era_year"].to_numpy()
     era = (dates[:, :, None] <= year).sum(axis=1)
     expected = np.stack([(era == k).mean(axis=0) for k in range(3)], axis=1)
     np.testing.assert_allclose(probability, expected, atol=1e-12)
@@ -117,7 +117,7 @@ def test_era_of_a_system_counts_the_dates_at_or_before_it(datatree):
 
 def test_a_system_published_on_the_date_belongs_to_the_later_era(datatree):
     posterior = datatree["posterior"].dataset
-    year = datatree["constant_data"]["year"].to_numpy()
+    year = datatree["constant_data"]["era_year"].to_numpy()
     dates = np.broadcast_to(year[[10, 40]], posterior["transition_year"].shape)
     datatree["posterior"] = posterior.assign(
         transition_year=(posterior["transition_year"].dims, dates)

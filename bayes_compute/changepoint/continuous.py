@@ -27,6 +27,7 @@ import numpy as np
 
 from bayes_compute.changepoint import moments, trend
 from bayes_compute.changepoint.dates import DateCells, Density
+from bayes_compute.changepoint.regression import era_year
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR, cumulative_sums, quantise
 from bayes_compute.observations import Observations
 
@@ -87,8 +88,10 @@ class ContinuousRegression:
         level_mean, level_sd : float
             Normal prior of the first era's level [log10 FLOP at the reference year].
         widest : float
-            No cell of dates is wider [years]. The likelihood changes inside a cell, by little;
-            that of its middle (:attr:`DateCells.node`) stands for all of it.
+            No cell of dates is wider [years]: the likelihood changes inside a cell, and that of
+            its middle (:attr:`DateCells.node`) stands for all of it. When systems are assigned
+            to eras, they count as published in the middle of one of equal parts of time, so
+            wide. Lines see exact dates.
 
         Raises
         ------
@@ -101,16 +104,18 @@ class ContinuousRegression:
                 f"got {len(dates)} transitions; a continuous trend can have one or two; "
                 "use CollapsedRegression, whose trend may jump, for any other number"
             )
+        date = era_year(observations.year, 1 / widest)
         variance, variance_class = quantise(observations.variance)
         sums = cumulative_sums(
-            observations.year,
+            date,
             observations.year,
             observations.log10_flop,
             variance_class,
             observations.domain,
             (len(variance), len(observations.domains)),
         )
-        cells = DateCells.between(observations.year, dates, widest)
+        # rounding must not halve a cell between two dates that are just so far apart
+        cells = DateCells.between(date, dates, widest * (1 + 1e-9))
         columns = np.concatenate([[0], cells.position, [len(sums) - 1]])
         sums = np.ascontiguousarray(np.moveaxis(sums[columns], 0, -1))
         return cls(cells, sums, variance, level_mean, level_sd)
@@ -213,14 +218,9 @@ class ContinuousRegression:
             pair = _draw_pairs(*members, *self.arguments, uniform)
         cell = self.pairs[pair, :n_transitions]
         date = self.cells.draw(cell, rng)
-        level, growth = _draw_lines(
-            *members,
-            sums,
-            variance,
-            level_prior,
-            date - REFERENCE_YEAR,
-            cell,
-            rng.standard_normal((n, n_transitions + 2)),
+        normal = rng.standard_normal((n, n_transitions + 2))
+        level, growth = trend.draw_lines(
+            *members, sums, variance, level_prior, date - REFERENCE_YEAR, cell, normal
         )
         return {"transition_year": date, "level": level, "growth": growth}
 
@@ -301,45 +301,3 @@ def _draw_pairs(
         index = np.searchsorted(cumulative, uniform[s] * cumulative[-1], side="right")
         pair[s] = min(index, len(share) - 1)
     return pair
-
-
-@nb.njit(cache=True, nogil=True)
-def _draw_lines(
-    growth_mean, growth_sd, sigma, offset, sums, variance, level_prior, date, cell, normal
-):
-    """Draw the lines of all eras given dates (S, K) and the cells in which they lie.
-
-    ``normal``, shape (S, K + 2), holds standard normal random numbers.
-    """
-    n_draws, n_eras = sigma.shape
-    level, growth = np.empty((n_draws, n_eras)), np.empty((n_draws, n_eras))
-    level_mean, level_sd = level_prior[0], level_prior[1]
-    own, begin, known = (
-        np.zeros((*sums.shape[:3], n_eras + 1)),
-        np.zeros(n_eras),
-        np.empty((n_eras, 3)),
-    )
-    for s in range(n_draws):
-        for e in range(n_eras - 1):
-            begin[e + 1] = date[s, e]
-            own[..., e + 1] = sums[..., cell[s, e] + 1]
-        own[..., n_eras] = sums[..., -1]
-        moment = moments.residual_moments(own, level_mean, growth_mean[s], offset[s])
-        _, weighted = trend.weighted_by_era(moment, sigma[s], variance)
-        n, r = 0.0, 0.0
-        for e in range(n_eras - 1, -1, -1):
-            length = begin[e + 1] - begin[e] if e < n_eras - 1 else 0.0
-            d = weighted[e, :, e + 1] - weighted[e, :, e]
-            n, r, a, _, c, scale = trend.absorb(
-                d[0], d[1], d[2], d[3], d[4], begin[e], length, growth_sd[s], n, r
-            )
-            known[e, 0], known[e, 1], known[e, 2] = a, c, growth_sd[s] ** 2 * scale
-        gain = level_sd**2 / (1 + level_sd**2 * n)
-        v = gain * r + np.sqrt(gain) * normal[s, 0]
-        for e in range(n_eras):
-            a, c, gain = known[e, 0], known[e, 1], known[e, 2]
-            g = gain * (c - a * v) + np.sqrt(gain) * normal[s, e + 1]
-            level[s, e], growth[s, e] = level_mean + v - begin[e] * g, growth_mean[s] + g
-            if e < n_eras - 1:
-                v += (begin[e + 1] - begin[e]) * g
-    return level, growth

@@ -232,3 +232,59 @@ def gradient_in_sums(lines, moment, weight):
                 part -= vv * moment[c, 0, k] + gg * moment[c, 2, k]
                 in_weight[c, e] += 0.5 * part
     return adjoint, in_weight
+
+
+@nb.njit(cache=True, error_model="numpy", nogil=True)
+def draw_lines(
+    growth_mean, growth_sd, sigma, offset, sums, variance, level_prior, date, cell, normal
+):
+    """Draw the lines of all eras for S draws of the hyperparameters and of the dates.
+
+    Parameters
+    ----------
+    growth_mean, growth_sd : ndarray, shape (S,)
+    sigma, offset : ndarray, shape (S, K + 1) and (S, D)
+    sums : ndarray, shape (C, D, 6, G + 2)
+    variance : ndarray, shape (C,)
+    level_prior : ndarray, shape (2,)
+        Mean and sd of the level.
+    date : ndarray, shape (S, K)
+        Years since the reference year.
+    cell : ndarray of int, shape (S, K)
+        In which the dates lie.
+    normal : ndarray, shape (S, K + 2)
+        Standard normal random numbers.
+
+    Returns
+    -------
+    level, growth : ndarray, shape (S, K + 1)
+        Of each era's own line.
+    """
+    n_draws, n_eras = sigma.shape
+    level, growth = np.empty((n_draws, n_eras)), np.empty((n_draws, n_eras))
+    own = np.zeros((*sums.shape[:3], n_eras + 1))
+    begin, length, known = np.zeros(n_eras), np.zeros(n_eras), np.empty((n_eras, 3))
+    level_mean, level_sd = level_prior[0], level_prior[1]
+    for s in range(n_draws):
+        for e in range(n_eras - 1):
+            begin[e + 1] = date[s, e]
+            length[e] = begin[e + 1] - begin[e]
+            own[..., e + 1] = sums[..., cell[s, e] + 1]
+        own[..., n_eras] = sums[..., -1]
+        moment = moments.residual_moments(own, level_mean, growth_mean[s], offset[s])
+        _, weighted = weighted_by_era(moment, sigma[s], variance)
+        n, r = 0.0, 0.0
+        for e in range(n_eras - 1, -1, -1):
+            d = weighted[e, :, e + 1] - weighted[e, :, e]
+            n, r, a, _, c, scale = absorb(
+                d[0], d[1], d[2], d[3], d[4], begin[e], length[e], growth_sd[s], n, r
+            )
+            known[e, 0], known[e, 1], known[e, 2] = a, c, growth_sd[s] ** 2 * scale
+        gain = level_sd**2 / (1 + level_sd**2 * n)
+        v = gain * r + np.sqrt(gain) * normal[s, 0]
+        for e in range(n_eras):
+            a, c, gain = known[e, 0], known[e, 1], known[e, 2]
+            g = gain * (c - a * v) + np.sqrt(gain) * normal[s, e + 1]
+            level[s, e], growth[s, e] = level_mean + v - begin[e] * g, growth_mean[s] + g
+            v += length[e] * g
+    return level, growth
