@@ -55,9 +55,9 @@ def time_axis(ax: Axes, year: np.ndarray, rows: dict) -> float:
 def compute_axis(ax: Axes) -> None:
     """Powers of ten of FLOP on the left, SI prefixes on the right, of an axis in log10 FLOP."""
     low, high = ax.get_ylim()
-    ticks = np.arange(max(0, 3 * np.ceil(low / 3)), high, 3)
+    ticks = np.arange(max(0, 3 * np.ceil(low / 3)), high, 3).tolist()
     if len(ticks) < 3:
-        ticks = np.arange(max(0, np.ceil(low)), high)
+        ticks = np.arange(max(0, np.ceil(low)), high).tolist()
     ax.yaxis.set_major_locator(FixedLocator(ticks))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda t, _: f"$10^{{{t:.0f}}}$"))
     ax.set_ylabel("Training compute (FLOP)")

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import version
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -101,8 +102,9 @@ def fit(
     module = _model(model)
     pm_model = module.build(observations, flat_dates=flat_dates)
     likelihood = module.regression(observations, flat_dates=flat_dates)
+    sampled_part = likelihood.focused(SAMPLED_NATS)
     sampled = nutpie.sample(
-        nutpie.compile_pymc_model(pm_model, backend="numba"),
+        _compiled(model, pm_model, sampled_part.data),
         draws=draws,
         tune=tune,
         chains=chains,
@@ -112,7 +114,8 @@ def fit(
     )
     rng = np.random.default_rng([seed, chains, draws])
     coords = {"era": list(module.ERAS), "transition": list(module.TRANSITIONS)}
-    hyper = sampled["posterior"].to_dataset()[[rv.name for rv in pm_model.free_RVs]]
+    hyper = sampled["posterior"].to_dataset()[_names(pm_model)]
+    hyper = hyper.assign_coords(domain=list(observations.domains))
     posterior = _draw_back(likelihood.focused(DRAWN_NATS).draw, hyper, coords, rng)
     prior = _draw_back(likelihood.draw_prior, _prior_draws(pm_model, seed), coords, rng)
     tree = xr.DataTree.from_dict(
@@ -144,7 +147,7 @@ def fit(
         "flat_dates": int(flat_dates),
         "units": json.dumps(UNITS),
     }
-    left_out = _left_out(likelihood, hyper)
+    left_out = _left_out(likelihood, sampled_part, hyper)
     diagnostics = _diagnose(tree, likelihood, left_out)
     tree.attrs["diagnostics"] = json.dumps(diagnostics)
     tree.attrs["converged"] = int(not diagnostics["failures"])
@@ -162,7 +165,9 @@ def fit(
 def _check_arguments(draws: int, tune: int, chains: int, prob: float) -> None:
     for name, got, least in (("draws", draws, 4), ("tune", tune, 1), ("chains", chains, 2)):
         if got < least:
-            raise InputError(f"{name}: got {got}; expected at least {least}; leave it at its default")
+            raise InputError(
+                f"{name}: got {got}; expected at least {least}; leave it at its default"
+            )
     if not 0 < prob < 1:
         raise InputError(f"prob: got {prob:g}; expected a probability between 0 and 1, such as 0.9")
 
@@ -183,12 +188,31 @@ def _model(name: str) -> ModuleType:
         ) from None
 
 
+_COMPILED: dict[tuple[str, int], Any] = {}
+
+
+def _compiled(model: str, pm_model, data: dict[str, np.ndarray]):
+    """Compile a model once in a process; other data are swapped in, which takes no time."""
+    import nutpie
+
+    key = (model, len(pm_model.coords["domain"]))
+    if key not in _COMPILED:
+        _COMPILED[key] = nutpie.compile_pymc_model(pm_model, backend="numba")
+    return _COMPILED[key].with_data(**data)
+
+
+def _names(pm_model) -> list[str]:
+    return [variable.name for variable in (*pm_model.free_RVs, *pm_model.deterministics)]
+
+
 def _prior_draws(pm_model, seed: int) -> xr.Dataset:
     """Hyperparameters from their priors; compiling these few draws would take longer."""
     import pymc as pm
 
-    names = [rv.name for rv in pm_model.free_RVs]
-    values = pm.draw(pm_model.free_RVs, PRIOR_DRAWS, random_seed=seed, mode="FAST_COMPILE")
+    names = _names(pm_model)
+    values = pm.draw(
+        [pm_model[name] for name in names], PRIOR_DRAWS, random_seed=seed, mode="FAST_COMPILE"
+    )
     dims = {name: ("chain", "draw", *pm_model.named_vars_to_dims.get(name, ())) for name in names}
     return xr.Dataset(
         {name: (dims[name], value[None]) for name, value in zip(names, values, strict=True)},
@@ -268,14 +292,13 @@ def _per_system(
     }
 
 
-def _left_out(likelihood: CollapsedRegression, hyper: xr.Dataset) -> float:
-    """Sd over posterior draws of the log likelihood that the sampler's focus leaves out."""
+def _left_out(whole: CollapsedRegression, part: CollapsedRegression, hyper: xr.Dataset) -> float:
+    """Sd over posterior draws of the log likelihood that the sampler left out."""
     at = _hyperparameters(hyper)
-    focused = likelihood.focused(SAMPLED_NATS)
     every = max(1, len(at.growth_mean) // 32)
     points = [Hyperparameters(*(member[i] for member in at)) for i in range(0, len(at[0]), every)]
     return float(
-        np.std([likelihood.log_likelihood(p)[0] - focused.log_likelihood(p)[0] for p in points])
+        np.std([whole.log_likelihood(at)[0] - part.log_likelihood(at)[0] for at in points])
     )
 
 
@@ -285,7 +308,9 @@ def _diagnose(tree: xr.DataTree, likelihood: CollapsedRegression, left_out: floa
     diverging = tree["sample_stats"]["diverging"].to_numpy()
     failures = []
 
-    def hold(quantity: str, what: str, got: float, within: bool, expected: str, remedy: str) -> None:
+    def hold(
+        quantity: str, what: str, got: float, within: bool, expected: str, remedy: str
+    ) -> None:
         if not within:
             row = {"quantity": quantity, "what": what, "got": got, "expected": expected}
             failures.append(row | {"remedy": remedy})
@@ -337,7 +362,9 @@ def _edges(tree: xr.DataTree, likelihood: CollapsedRegression):
         yield f"sigma[{era}]", f"{high:.2g}", float((sigma > high).mean()), GATE["edge"]
 
 
-def _prior_text(pm_model, likelihood: CollapsedRegression, transitions: list[str]) -> dict[str, str]:
+def _prior_text(
+    pm_model, likelihood: CollapsedRegression, transitions: list[str]
+) -> dict[str, str]:
     """Every prior, in words."""
     era, text = likelihood.prior, {rv.name: rv.str_repr() for rv in pm_model.free_RVs}
     text["level"] = f"level ~ Normal({era.level_mean:g}, {era.level_sd:g}) in {REFERENCE_YEAR:g}"

@@ -110,6 +110,8 @@ def compute_over_time(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
 def date_posterior(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     """Posterior density of each transition date against its prior density.
 
+    Each date has a row, and a row a scale, of its own; the prior is on the scale of its row.
+
     Parameters
     ----------
     dt : xarray.DataTree
@@ -122,21 +124,29 @@ def date_posterior(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     matplotlib.axes.Axes
     """
     ax = _axes(ax)
-    ax.set(xlabel="Date of transition", ylabel="Density (per year)")
+    ax.set_xlabel("Date of transition")
     if "transition_year" not in dt["posterior"]:
         ax.set_axis_off()
         ax.text(0.5, 0.5, "This model has no transitions", ha="center", transform=ax.transAxes)
         return ax
     rows = summary(dt).to_dict("index")
-    for k, name, draws in _transitions(dt):
+    transitions = list(_transitions(dt))
+    for k, name, draws in transitions:
         prior = dt["prior"]["transition_year"].sel(transition=name).to_numpy()
-        colour = COLOURS[(k + 1) % len(COLOURS)]
-        edges, density = _density(draws)
+        colour, foot = COLOURS[(k + 1) % len(COLOURS)], len(transitions) - 1 - k
+        (edges, density), (prior_edges, prior_density) = _density(draws), _density(prior, 1.0)
+        top = 1.2 * max(density.max(), prior_density.max())
         label = f"{name}: {_quoted(rows[f'transition_year[{name}]'])}"
-        ax.stairs(density, edges, fill=True, color=colour, alpha=0.6, label=label)
-        edges, density = _density(prior, width=1.0)
-        ax.stairs(density, edges, color=colour, linestyle=(0, (4, 2)), label=f"{name}: prior")
-    ax.set_ylim(bottom=0)
+        shown = {"baseline": foot, "color": colour}
+        ax.stairs(foot + density / top, edges, fill=True, alpha=0.6, label=label, **shown)
+        dashes = {"linestyle": (0, (4, 2)), "label": f"{name}: prior"}
+        ax.stairs(foot + prior_density / top, prior_edges, **shown, **dashes)
+        ax.axhline(foot, color="0.3", linewidth=0.5)
+    names = [f"{name}\ndensity" for _, name, _ in transitions]
+    ax.set_yticks([k + 0.4 for k in reversed(range(len(names)))], names)
+    ax.tick_params(axis="y", length=0)
+    ax.spines["left"].set_visible(False)
+    ax.set_ylim(0, len(transitions) + 0.5)
     ax.legend(
         loc="upper left",
         title=f"Posterior: median and {_level(dt)} equal-tailed interval",
@@ -243,7 +253,7 @@ def _density(draws: np.ndarray, width: float = 0.25) -> tuple[np.ndarray, np.nda
 def _dates_on_axis(dt: xr.DataTree, ax: Axes, rows: dict) -> None:
     """Density, median and interval of each transition date along the bottom of the axes."""
     across = ax.get_xaxis_transform()
-    rightmost, _ = (ax.transAxes + ax.transData.inverted()).transform((0.8, 0))
+    middle, _ = (ax.transAxes + ax.transData.inverted()).transform((0.5, 0))
     transitions = list(_transitions(dt))
     for k, name, draws in transitions:
         row, colour = rows[f"transition_year[{name}]"], COLOURS[(k + 1) % len(COLOURS)]
@@ -255,8 +265,9 @@ def _dates_on_axis(dt: xr.DataTree, ax: Axes, rows: dict) -> None:
         ax.plot(row["median"], 0, "k|", markersize=9, **shown)
         # Labels of later dates stand lower, so that neighbours do not meet.
         height = _RIDGE + 0.015 + 0.05 * (len(transitions) - 1 - k)
-        at = min(row["median"], rightmost)
-        ax.text(at, height, f"{name}: {_quoted(row)}", transform=across, ha="center", color=colour)
+        # Long labels grow towards the middle, so that they stay inside.
+        at, side = (row["upper"], "right") if row["median"] > middle else (row["lower"], "left")
+        ax.text(at, height, f"{name}: {_quoted(row)}", transform=across, ha=side, color=colour)
 
 
 def _transitions(dt: xr.DataTree):

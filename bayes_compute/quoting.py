@@ -263,8 +263,9 @@ def _decimals(row: dict) -> int:
     if width == 0:
         return 3
     decimals = 1 - floor(log10(width))
-    if row["sd"] and isfinite(row["sd"]) and row["ess_bulk"]:
-        error_of_median = 1.25 * row["sd"] / sqrt(row["ess_bulk"])
+    if row["ess_bulk"]:
+        # 1.25 sd / sqrt(ess) of a normal distribution, whose sd is 0.3 of its 90 % interval.
+        error_of_median = 0.4 * width / sqrt(row["ess_bulk"])
         decimals = min(decimals, floor(-log10(error_of_median)))
     return max(0, decimals)
 

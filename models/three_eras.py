@@ -72,18 +72,8 @@ def build(observations: Observations, flat_dates: bool = False) -> pm.Model:
     pm.Model
         Its free variables are what the closed form leaves.
     """
-    return assemble(regression(observations, flat_dates), observations.domains)
-
-
-def assemble(likelihood: CollapsedRegression, domains: tuple[str, ...]) -> pm.Model:
-    """Put priors on the hyperparameters of a collapsed regression, whatever its dates.
-
-    Parameters
-    ----------
-    likelihood : CollapsedRegression
-    domains : tuple of str
-    """
-    with pm.Model(coords={"domain": domains}) as model:
+    likelihood = regression(observations, flat_dates).focused(SAMPLED_NATS)
+    with pm.Model(coords={"domain": observations.domains}) as model:
         # OOM/year: 2.5x a year, 0.8x to 8x (90 %)
         growth_mean = pm.Normal("growth_mean", 0.4, 0.3)
         # OOM/year: eras differ by a factor of 1.6 a year, of 1.2 to 4 (90 %)
@@ -92,10 +82,7 @@ def assemble(likelihood: CollapsedRegression, domains: tuple[str, ...]) -> pm.Mo
         offset_sd = pm.LogNormal("offset_sd", np.log(0.7), 0.6)
         offset = pm.ZeroSumNormal("offset", offset_sd, dims="domain")
         pm.Potential(
-            "systems",
-            collapsed_log_likelihood(
-                likelihood.focused(SAMPLED_NATS), growth_mean, growth_sd, offset
-            ),
+            "systems", collapsed_log_likelihood(likelihood, growth_mean, growth_sd, offset)
         )
     return model
 

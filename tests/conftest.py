@@ -30,7 +30,7 @@ def synthetic_fit(dates: tuple[float, ...] = (2000.0, 2016.0), seed: int = 1) ->
     level = np.array([14.0, 15.0, 16.0])[:n_eras]
     year = np.sort(rng.uniform(1985.0, 2022.0, N_SYSTEMS))
     era = np.searchsorted(np.array(dates), year, side="right")
-    era_year = np.floor(12 * year) / 12  # dates are compared by the month
+    era_year = (np.floor(12 * year) + 0.5) / 12  # eras are told apart by the month
     log10_flop = level[era] + growth[era] * (year - 2010) + rng.normal(0, 0.8, N_SYSTEMS)
     coords = {
         "chain": np.arange(N_CHAINS),

@@ -278,18 +278,9 @@ def _probability(
 
 @nb.njit(cache=True, nogil=True)
 def _draw_pairs(
-    growth_mean,
-    growth_sd,
-    sigma,
-    offset,
-    sums,
-    variance,
-    level_prior,
-    date,
-    log_mass,
-    rows,
+    growth_mean, growth_sd, sigma, offset, sums, variance, level_prior, date, log_mass, rows,
     uniform,
-):
+):  # fmt: skip
     """Draw a pair of cells for each of S draws of the hyperparameters."""
     pair = np.empty(len(uniform), dtype=np.int64)
     for s in range(len(uniform)):

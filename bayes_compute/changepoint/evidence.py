@@ -70,7 +70,12 @@ class Transitions:
     @cached_property
     def log_evidence(self) -> np.ndarray:
         """Log evidence of 0 to ``max_k`` transitions, shape (max_k + 1,); -inf if impossible."""
-        return self._weights(self._evidence)[0] - self._weights(np.zeros(len(self._spans)))[0]
+        weight, mass = (
+            self._weights(self._evidence)[0],
+            self._weights(np.zeros(len(self._spans)))[0],
+        )
+        possible = mass > -np.inf
+        return np.where(possible, weight - np.where(possible, mass, 0.0), -np.inf)
 
     @cached_property
     def probability(self) -> np.ndarray:
@@ -167,7 +172,9 @@ class Transitions:
         _, entered_rest, closed_rest = recursion.backward(spans, rows, evidence, self._log_mass)
         first = spans[: rows[1]]
         first, value = first[first[:, 1] < n_cells, 1], evidence[: rows[1]][first[:, 1] < n_cells]
-        weights = [logsumexp(np.append(value + rest[first], -np.inf)) for rest in entered_rest[::-1]]
+        weights = [
+            logsumexp(np.append(value + rest[first], -np.inf)) for rest in entered_rest[::-1]
+        ]
         return np.array([of_none, *weights]), entered_rest, closed_rest
 
     def _history(self, k: int):
@@ -203,13 +210,14 @@ class Transitions:
     def sensitivity(self) -> list[tuple[str, "Transitions"]]:
         """The same under other priors: (what was changed, result)."""
         prior = self.prior
-        return [
+        others = [
             ("spreads halved", replace(self, prior=_spread(prior, 0.5))),
             ("spreads doubled", replace(self, prior=_spread(prior, 2.0))),
             ("scale doubled", replace(self, prior=replace(prior, scale=2 * prior.scale))),
             ("eras of 1 system", replace(self, min_systems=1)),
             ("eras of 10 systems", replace(self, min_systems=10)),
         ]
+        return [(name, other) for name, other in others if other.min_systems <= self.observations.n]
 
     @staticmethod
     def _line(name: str, result: "Transitions") -> str:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytensor.tensor as pt
+from pytensor import shared
 from pytensor.gradient import disconnected_type
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
@@ -44,7 +45,9 @@ class CollapsedLogLikelihood(Op):
 @register_funcify_default_op_cache_key(CollapsedLogLikelihood)
 def _compile(op, node=None, **kwargs):
     @numba_njit
-    def collapsed(growth_mean, growth_sd, offset, sums, weight, log_prior, mean, sd, mass, spans, rows):
+    def collapsed(
+        growth_mean, growth_sd, offset, sums, weight, log_prior, mean, sd, mass, spans, rows
+    ):
         value, gradient = log_likelihood(
             growth_mean.item(), growth_sd.item(), offset,
             sums, weight, log_prior, mean.item(), sd.item(), mass, spans, rows,
@@ -57,12 +60,14 @@ def _compile(op, node=None, **kwargs):
 def collapsed_log_likelihood(regression: CollapsedRegression, growth_mean, growth_sd, offset):
     """Log marginal likelihood as a scalar of a PyTensor graph.
 
+    The data are shared variables, so that one compiled graph serves other data too.
+
     Parameters
     ----------
     regression : CollapsedRegression
     growth_mean, growth_sd : scalar tensor [OOM/year]
     offset : vector tensor, shape (D,) [log10 FLOP]
     """
-    data = [pt.constant(array) for array in regression.arguments]
+    data = [shared(value, name=name) for name, value in regression.data.items()]
     value, _ = CollapsedLogLikelihood()(growth_mean, growth_sd, offset, *data)
     return value

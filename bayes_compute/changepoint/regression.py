@@ -32,6 +32,17 @@ SAMPLED_NATS, DRAWN_NATS = 13.0, 18.0
 _SPACING = 2.0  # of log sigma, in sds of the posterior that all systems give: error 0.7 %
 _REACH = 4.5  # prior sds of log sigma that the grid covers
 
+_ARGUMENTS = (
+    "cumulative_sums",
+    "scatter_weight",
+    "log_scatter_prior",
+    "level_mean",
+    "level_sd",
+    "log_date_mass",
+    "spans",
+    "rows",
+)
+
 
 class Hyperparameters(NamedTuple):
     """What is left to sample, in the order in which every function takes it.
@@ -179,6 +190,11 @@ class CollapsedRegression:
             rows,
         )
 
+    @property
+    def data(self) -> dict[str, np.ndarray]:
+        """:attr:`arguments` by the name under which a graph shares them."""
+        return dict(zip(_ARGUMENTS, map(np.asarray, self.arguments), strict=True))
+
     def log_likelihood(self, at: Hyperparameters) -> tuple[float, np.ndarray]:
         """Log marginal likelihood at one point, and its gradient.
 
@@ -229,7 +245,9 @@ class CollapsedRegression:
 
         start = np.concatenate([[0.4, np.log(0.2)], np.zeros(n_domains)])
         spread = np.concatenate([[0.5, 1.0], np.full(n_domains, 1.0)])
-        best = optimize.minimize(negative, start, jac=True, method="L-BFGS-B", options={"ftol": 1e-6})
+        best = optimize.minimize(
+            negative, start, jac=True, method="L-BFGS-B", options={"ftol": 1e-6}
+        )
         return Hyperparameters(best.x[0], np.exp(best.x[1]), best.x[2:])
 
     def draw(self, at: Hyperparameters, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -310,7 +328,17 @@ def _all_spans(n_cells: int, n_scatters: int) -> np.ndarray:
 
 @nb.njit(cache=True, nogil=True)
 def log_likelihood(
-    growth_mean, growth_sd, offset, sums, weight, log_prior, level_mean, level_sd, log_mass, spans, rows
+    growth_mean,
+    growth_sd,
+    offset,
+    sums,
+    weight,
+    log_prior,
+    level_mean,
+    level_sd,
+    log_mass,
+    spans,
+    rows,
 ):
     """Log marginal likelihood and its gradient; see :class:`CollapsedRegression`.
 
@@ -350,7 +378,17 @@ def log_likelihood(
 
 @nb.njit(cache=True, nogil=True)
 def _probabilities(
-    growth_mean, growth_sd, offset, sums, weight, log_prior, level_mean, level_sd, log_mass, spans, rows
+    growth_mean,
+    growth_sd,
+    offset,
+    sums,
+    weight,
+    log_prior,
+    level_mean,
+    level_sd,
+    log_mass,
+    spans,
+    rows,
 ):
     """Probabilities of spans (P,), cells (K, G) and scatters (M,) at one point."""
     moment = moments.residual_moments(sums, level_mean, growth_mean, offset)
@@ -401,7 +439,9 @@ def draw_histories(
             own = moment[:, :, stop : stop + 1] - moment[:, :, start : start + 1]
             own_sums = moments.weighted_sums(own, all_weight)
             for j in range(len(sigma)):
-                log_density[j], _, _ = eras.line_posterior(own_sums[:, 0, j], level_sd, growth_sd[s])
+                log_density[j], _, _ = eras.line_posterior(
+                    own_sums[:, 0, j], level_sd, growth_sd[s]
+                )
                 log_density[j] += log_sigma_prior[j]
             scatter[s, era] = np.exp(_invert(log_sigma, log_density, for_sigma[s, era]))
             own_weight = 1 / (scatter[s, era] ** 2 + variance)

@@ -1,0 +1,196 @@
+"""Fitting: all groups are there, the same seed gives the same draws, and the gate holds."""
+
+import json
+from dataclasses import replace
+
+import arviz as az
+import numpy as np
+import pytest
+from scipy import stats
+
+import bayes_compute as bc
+from bayes_compute import inference
+from bayes_compute.changepoint.regression import Hyperparameters, era_year
+from bayes_compute.changepoint.statistics import REFERENCE_YEAR
+from bayes_compute.models import one_era, three_eras
+from bayes_compute.observations import Observations
+
+SETTINGS = {"draws": 500, "tune": 300, "chains": 4, "seed": 7, "progress": False}
+
+
+def simulate(n: int = 120, seed: int = 3) -> Observations:
+    """Two clear jumps, one domain, known errors."""
+    rng = np.random.default_rng(seed)
+    year = np.sort(rng.uniform(1990, 2024, n))
+    era = np.searchsorted([2005.0, 2017.0], year, side="right")
+    level, growth = np.array([13.0, 16.0, 15.0]), np.array([0.15, 0.3, 0.6])
+    variance = np.full(n, 0.1)
+    mean = level[era] + growth[era] * (year - REFERENCE_YEAR)
+    flop = mean + rng.normal(0, np.sqrt(0.5**2 + variance))
+    source = {"name": "simulated", "rows": n, "sha256": "", "as_of": "2024", "selection": "all"}
+    return Observations(
+        system=tuple(f"s{i}" for i in range(n)),
+        year=year,
+        log10_flop=flop,
+        variance=variance,
+        log10_parameters=np.full(n, np.nan),
+        domain=np.zeros(n, int),
+        domains=("Other",),
+        source=source,
+    )
+
+
+@pytest.fixture(scope="module")
+def observations():
+    return simulate()
+
+
+@pytest.fixture(scope="module")
+def dt(observations):
+    return bc.fit("three_eras", observations, **SETTINGS)
+
+
+def test_truth_is_recovered(dt):
+    table = bc.summary(dt, 0.999)
+    truth = {
+        "transition_year[1→2]": 2005.0,
+        "transition_year[2→3]": 2017.0,
+        "growth[1]": 0.15,
+        "growth[2]": 0.3,
+        "growth[3]": 0.6,
+        "sigma[2]": 0.5,
+    }
+    for name, value in truth.items():
+        assert table.loc[name, "lower"] < value < table.loc[name, "upper"], name
+
+
+def test_every_group_and_label_is_there(dt, observations):
+    groups = {"prior", "posterior", "posterior_predictive", "log_likelihood", "observed_data"}
+    assert groups | {"constant_data", "sample_stats"} == set(dt.children)
+    posterior = dt["posterior"].dataset
+    assert posterior["transition_year"].dims == ("chain", "draw", "transition")
+    assert list(posterior["transition"].values) == ["1→2", "2→3"]
+    assert list(posterior["era"].values) == ["1", "2", "3"]
+    assert list(dt["observed_data"]["system"].values) == list(observations.system)
+    assert set(posterior.data_vars) == set(dt["prior"].data_vars)
+    assert set(posterior.data_vars) <= set(json.loads(dt.attrs["units"]))
+    assert set(json.loads(dt.attrs["priors"])) >= {"level", "sigma", "transition_year[1→2]"}
+
+
+def test_draws_are_ordered_and_named_as_arviz_expects(dt):
+    date = dt["posterior"]["transition_year"]
+    assert bool((date.isel(transition=0) < date.isel(transition=1)).all())
+    assert np.isfinite(az.loo(dt).elpd)
+    assert az.summary(dt, var_names=["growth"]).shape[0] == 3
+
+
+def test_log_likelihood_is_that_of_the_stated_model(dt, observations):
+    draw = dt["posterior"].dataset.isel(chain=1, draw=17)
+    assigned = era_year(observations.year)
+    era = (draw["transition_year"].values[:, None] <= assigned).sum(axis=0)
+    mean = draw["level"].values[era]
+    mean = mean + draw["growth"].values[era] * (observations.year - REFERENCE_YEAR)
+    sd = np.sqrt(draw["sigma"].values[era] ** 2 + observations.variance)
+    expected = stats.norm(mean, sd).logpdf(observations.log10_flop)
+    got = dt["log_likelihood"]["log10_flop"].isel(chain=1, draw=17).values
+    np.testing.assert_allclose(got, expected, rtol=1e-10)
+
+
+def test_replicates_spread_as_the_data_do(dt, observations):
+    replicate = dt["posterior_predictive"]["log10_flop"]
+    below = (replicate < observations.log10_flop).mean(("chain", "draw")).values
+    # ranks of 120 systems under their own predictive are close to uniform
+    assert stats.kstest(below, "uniform").pvalue > 1e-3
+
+
+def test_same_seed_gives_the_same_draws_on_one_core(dt, observations, monkeypatch):
+    monkeypatch.setattr(inference.os, "process_cpu_count", lambda: 1)
+    again = bc.fit("three_eras", observations, **SETTINGS)
+    for group in ("prior", "posterior", "posterior_predictive"):
+        assert again[group].equals(dt[group]), group
+    other = bc.fit("three_eras", observations, **SETTINGS | {"seed": 8})
+    assert not other["posterior"].equals(dt["posterior"])
+
+
+def test_sampled_dates_agree_with_the_exact_ones(dt, observations):
+    likelihood = three_eras.regression(observations)
+    log_weight, of_date = [], []
+    for mean in np.linspace(-0.2, 1.0, 13):
+        for log_sd in np.linspace(np.log(0.03), np.log(1.5), 13):
+            at = Hyperparameters(mean, np.exp(log_sd), np.zeros(1))
+            prior = stats.norm(0.4, 0.3).logpdf(mean) + stats.norm(np.log(0.2), 0.7).logpdf(log_sd)
+            log_weight.append(likelihood.log_likelihood(at)[0] + prior)
+            of_date.append(likelihood.date_probability(at))
+    weight = np.exp(np.array(log_weight) - max(log_weight))
+    exact = np.tensordot(weight / weight.sum(), np.array(of_date), axes=1)
+    draws = inference._hyperparameters(dt["posterior"].to_dataset())
+    sampled = np.mean(
+        [
+            likelihood.date_probability(Hyperparameters(*(member[i] for member in draws)))
+            for i in range(0, 2000, 20)
+        ],
+        axis=0,
+    )
+    assert (0.5 * np.abs(sampled - exact).sum(axis=1) < 0.02).all()
+
+
+def test_one_era_has_no_transition(observations):
+    dt = bc.fit("one_era", observations, **SETTINGS)
+    assert "transition_year" not in dt["posterior"]
+    assert list(dt["posterior"]["era"].values) == ["1"]
+
+
+def test_too_few_draws_are_refused_with_the_quantity_and_a_remedy(observations):
+    with pytest.raises(
+        bc.NotConverged, match=r"ess_bulk is .* expected at least 400.*--draws"
+    ) as e:
+        bc.fit("three_eras", observations, **SETTINGS | {"draws": 20, "tune": 50})
+    failures = e.value.diagnostics["failures"]
+    assert {"quantity", "what", "got", "expected", "remedy"} == set(failures[0])
+
+
+def test_dates_piled_up_at_the_last_system_are_refused(dt, observations):
+    likelihood, piled = three_eras.regression(observations), dt.copy(deep=True)
+    assert inference._diagnose(piled, likelihood, 0.0)["failures"] == []
+    date = piled["posterior"]["transition_year"]
+    last = era_year(observations.year)[-1]
+    date[:, :50, 1] = last - 1e-6 * np.arange(50)  # a tenth of the draws
+    failures = inference._diagnose(piled, likelihood, 0.0)["failures"]
+    assert any("piled up at" in row["what"] for row in failures), failures
+
+
+def test_leaving_too_much_out_is_refused(dt, observations):
+    failures = inference._diagnose(dt, three_eras.regression(observations), 0.2)["failures"]
+    assert [row["what"] for row in failures] == ["left_out"]
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"draws": 0}, "draws: got 0"),
+        ({"chains": 1}, "chains: got 1"),
+        ({"prob": 1.5}, "prob: got 1.5"),
+    ],
+)
+def test_arguments_out_of_range(observations, change, text):
+    with pytest.raises(bc.InputError, match=text):
+        bc.fit("three_eras", observations, **SETTINGS | change)
+
+
+@pytest.mark.parametrize("name", ["no_such_model", "../three_eras", ""])
+def test_unknown_model(observations, name):
+    with pytest.raises(bc.InputError, match="model: got"):
+        bc.fit(name, observations)
+
+
+def test_systems_far_from_the_prior_dates_are_refused(observations):
+    early = replace(observations, year=observations.year - 100)
+    with pytest.raises(bc.InputError, match="the prior puts a transition at 2008"):
+        three_eras.build(early)
+
+
+def test_models_are_fresh_and_named(observations):
+    first, second = three_eras.build(observations), three_eras.build(observations)
+    assert first is not second
+    names = {rv.name for rv in one_era.build(observations).free_RVs}
+    assert names == {"growth_mean", "offset_sd", "offset"}
