@@ -1,7 +1,7 @@
 """Fit a model: sample what the closed form leaves, draw the rest back exactly, and check it.
 
-The sampler is nutpie's NUTS. The gate is declared here, before any run: a fit that fails it
-raises :class:`~bayes_compute.errors.NotConverged` and none of its numbers may be quoted.
+The sampler is nutpie's NUTS. A fit that fails :mod:`bayes_compute.gate` raises
+:class:`~bayes_compute.errors.NotConverged`, and none of its numbers may be quoted.
 """
 
 import json
@@ -25,17 +25,9 @@ from bayes_compute.changepoint.regression import (
 )
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR
 from bayes_compute.errors import InputError, NotConverged
+from bayes_compute.gate import diagnose, log_left_out
 from bayes_compute.observations import Observations
-from bayes_compute.summaries import doubling_time, growth_factor, summary
-
-GATE = {
-    "r_hat": 1.01,  # Vehtari et al. 2021, doi:10.1214/20-BA1221
-    "ess": 400,  # bulk and tail; the same source
-    "divergences": 0.001,  # share of draws
-    "edge": 0.05,  # share of draws that may lie in the outermost cell of dates
-    "left_out": 0.1,  # sd of the log of what leaving improbable eras out changes
-}
-"""Worst values that a quotable fit may have."""
+from bayes_compute.summaries import doubling_time, growth_factor
 
 PRIOR_DRAWS = 4000
 
@@ -92,7 +84,7 @@ def fit(
     Raises
     ------
     NotConverged
-        If the fit fails :data:`GATE`; the exception holds the diagnostics.
+        If the fit fails :data:`bayes_compute.gate.GATE`; the exception holds the diagnostics.
     InputError
         If there is no such model, or an argument is out of range.
     """
@@ -117,7 +109,7 @@ def fit(
     hyper = sampled["posterior"].to_dataset()[_names(pm_model)]
     hyper = hyper.assign_coords(domain=list(observations.domains))
     posterior = _draw_back(likelihood.focused(DRAWN_NATS).draw, hyper, coords, rng)
-    prior = _draw_back(likelihood.draw_prior, _prior_draws(pm_model, seed), coords, rng)
+    prior = _draw_back(likelihood.draw_prior, prior_draws(pm_model, seed), coords, rng)
     tree = xr.DataTree.from_dict(
         {
             "prior": prior,
@@ -147,8 +139,8 @@ def fit(
         "flat_dates": int(flat_dates),
         "units": json.dumps(UNITS),
     }
-    left_out = _left_out(likelihood, sampled_part, hyper)
-    diagnostics = _diagnose(tree, likelihood, left_out)
+    left_out = log_left_out(likelihood, sampled_part, hyperparameters(hyper))
+    diagnostics = diagnose(tree, likelihood, left_out)
     tree.attrs["diagnostics"] = json.dumps(diagnostics)
     tree.attrs["converged"] = int(not diagnostics["failures"])
     if diagnostics["failures"]:
@@ -205,8 +197,19 @@ def _names(pm_model) -> list[str]:
     return [variable.name for variable in (*pm_model.free_RVs, *pm_model.deterministics)]
 
 
-def _prior_draws(pm_model, seed: int) -> xr.Dataset:
-    """Hyperparameters from their priors; compiling these few draws would take longer."""
+def prior_draws(pm_model, seed: int) -> xr.Dataset:
+    """Hyperparameters from their priors.
+
+    Parameters
+    ----------
+    pm_model : pm.Model
+    seed : int
+
+    Returns
+    -------
+    xarray.Dataset
+        One chain of 4,000 draws.
+    """
     import pymc as pm
 
     names = _names(pm_model)
@@ -220,8 +223,14 @@ def _prior_draws(pm_model, seed: int) -> xr.Dataset:
     )
 
 
-def _hyperparameters(draws: xr.Dataset) -> Hyperparameters:
-    """Draws along one leading dimension, chain by chain."""
+def hyperparameters(draws: xr.Dataset) -> Hyperparameters:
+    """Draws of a fit along one leading dimension, chain by chain.
+
+    Parameters
+    ----------
+    draws : xarray.Dataset
+        With ``growth_mean``, ``growth_sd`` and ``offset``, each (chain, draw, ...).
+    """
     return Hyperparameters(
         draws["growth_mean"].to_numpy().ravel(),
         draws["growth_sd"].to_numpy().ravel(),
@@ -237,7 +246,7 @@ def _draw_back(
 ) -> xr.Dataset:
     """Add what was integrated out, and growth in the units people think in."""
     shape = (hyper.sizes["chain"], hyper.sizes["draw"])
-    drawn = draw(_hyperparameters(hyper), rng)
+    drawn = draw(hyperparameters(hyper), rng)
     drawn["growth_factor"] = growth_factor(drawn["growth"])
     drawn["doubling_time"] = doubling_time(drawn["growth"])
     if not coords["transition"]:
@@ -290,76 +299,6 @@ def _per_system(
         "observed_data": xr.Dataset({"log10_flop": ("system", observations.log10_flop)}, system),
         "constant_data": xr.Dataset({k: ("system", v) for k, v in constant.items()}, system),
     }
-
-
-def _left_out(whole: CollapsedRegression, part: CollapsedRegression, hyper: xr.Dataset) -> float:
-    """Sd over posterior draws of the log likelihood that the sampler left out."""
-    at = _hyperparameters(hyper)
-    every = max(1, len(at.growth_mean) // 32)
-    points = [Hyperparameters(*(member[i] for member in at)) for i in range(0, len(at[0]), every)]
-    return float(
-        np.std([whole.log_likelihood(at)[0] - part.log_likelihood(at)[0] for at in points])
-    )
-
-
-def _diagnose(tree: xr.DataTree, likelihood: CollapsedRegression, left_out: float) -> dict:
-    """Hold a fit to the gate."""
-    table = summary(tree)
-    diverging = tree["sample_stats"]["diverging"].to_numpy()
-    failures = []
-
-    def hold(
-        quantity: str, what: str, got: float, within: bool, expected: str, remedy: str
-    ) -> None:
-        if not within:
-            row = {"quantity": quantity, "what": what, "got": got, "expected": expected}
-            failures.append(row | {"remedy": remedy})
-
-    longer = "try twice the --draws and --tune"
-    for name, row in table.iterrows():
-        for what, limit in (("ess_bulk", GATE["ess"]), ("ess_tail", GATE["ess"])):
-            hold(name, what, float(row[what]), row[what] >= limit, f"at least {limit}", longer)
-        r_hat = float(row["r_hat"])
-        hold(name, "r_hat", r_hat, r_hat <= GATE["r_hat"], f"at most {GATE['r_hat']}", longer)
-    share, limit = float(diverging.mean()), GATE["divergences"]
-    remedy = "the priors may fight the data: look at them with --flat-dates and without"
-    hold("sampler", "share of divergences", share, share <= limit, f"at most {limit}", remedy)
-    hold("sampler", "left_out", left_out, left_out <= GATE["left_out"],
-         f"at most {GATE['left_out']}", "try other seeds, and report these data")  # fmt: skip
-    for name, edge, got, limit in _edges(tree, likelihood):
-        remedy = f"the data want it beyond {edge}: take in more systems, or change its prior"
-        hold(name, f"share of draws piled up at {edge}", got, got <= limit, f"at most {limit:.2g}",
-             remedy)  # fmt: skip
-    return {
-        "worst_r_hat": float(table["r_hat"].max()),
-        "smallest_ess_bulk": int(table["ess_bulk"].min()),
-        "smallest_ess_tail": int(table["ess_tail"].min()),
-        "divergences": int(diverging.sum()),
-        "left_out": left_out,
-        "gate": GATE,
-        "failures": failures,
-    }
-
-
-def _edges(tree: xr.DataTree, likelihood: CollapsedRegression):
-    """Share of draws in the outermost cell of each date, and at the ends of the scatter's grid."""
-    cells, posterior = likelihood.cells, tree["posterior"].to_dataset()
-    for k in range(likelihood.n_transitions):
-        mass = np.exp(cells.log_mass[k, k])
-        inside = np.flatnonzero(mass > 0)
-        date = posterior["transition_year"].isel(transition=k)
-        label = f"transition_year[{date['transition'].item()}]"
-        first, last = cells.edges[inside[0] + 1], cells.edges[inside[-1]]
-        for edge, cell, share in (
-            (f"{first:.1f}", inside[0], (date <= first).mean()),
-            (f"{last:.1f}", inside[-1], (date > last).mean()),
-        ):
-            yield label, edge, float(share), max(GATE["edge"], 3 * mass[cell])
-    for era in posterior["era"].to_numpy():
-        sigma = posterior["sigma"].sel(era=era)
-        low, high = likelihood.sigma[1], likelihood.sigma[-2]
-        yield f"sigma[{era}]", f"{low:.2g}", float((sigma < low).mean()), GATE["edge"]
-        yield f"sigma[{era}]", f"{high:.2g}", float((sigma > high).mean()), GATE["edge"]
 
 
 def _prior_text(

@@ -36,7 +36,7 @@ def doubling_time(growth: np.ndarray) -> np.ndarray:
     """Growth [OOM/year] as a doubling time [months]; infinite where there is no growth."""
     growth = np.asarray(growth, float)
     with np.errstate(divide="ignore"):
-        return np.where(growth > 0, 12 * np.log10(2) / np.maximum(growth, 0), np.inf)
+        return np.where(growth > 0, 12 * np.log10(2) / growth, np.inf)
 
 
 def summary(dt: xr.DataTree, prob: float | None = None) -> pd.DataFrame:

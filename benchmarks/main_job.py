@@ -23,7 +23,7 @@ from scipy import stats
 import bayes_compute as bc
 from bayes_compute.changepoint.regression import Hyperparameters, era_year
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR
-from bayes_compute.inference import _hyperparameters, _prior_draws
+from bayes_compute.inference import hyperparameters, prior_draws
 from bayes_compute.models import three_eras
 from bayes_compute.observations import Observations
 
@@ -111,7 +111,7 @@ def agreement() -> None:
         likelihood = three_eras.regression(systems)
         exact = _by_quadrature(likelihood)
         dt = bc.fit("three_eras", systems, progress=False)
-        draws = _hyperparameters(dt["posterior"].to_dataset())
+        draws = hyperparameters(dt["posterior"].to_dataset())
         marginal = [
             likelihood.date_probability(Hyperparameters(*(member[i] for member in draws)))
             for i in range(0, len(draws.growth_mean), 20)
@@ -124,8 +124,8 @@ def _by_quadrature(likelihood, n: int = 25) -> np.ndarray:
     """Exact date posteriors, hyperparameters integrated on a grid."""
     means = np.linspace(-0.3, 1.1, n)
     log_sds = np.linspace(np.log(0.02), np.log(2.0), n)
-    prior_mean = stats.norm(0.4, 0.3).logpdf(means)
-    prior_sd = stats.norm(np.log(0.2), 0.7).logpdf(log_sds)
+    prior_mean = stats.norm.logpdf(means, 0.4, 0.3)
+    prior_sd = stats.norm.logpdf(log_sds, np.log(0.2), 0.7)
     log_weight, of_date = [], []
     for mean, in_mean in zip(means, prior_mean, strict=True):
         for log_sd, in_sd in zip(log_sds, prior_sd, strict=True):
@@ -141,8 +141,8 @@ def recovery(n_sets: int = 40, seed: int = 20220313) -> None:
     systems = observations("2022-03-12")
     rng = np.random.default_rng(seed)
     likelihood = three_eras.regression(systems)
-    hyper = _prior_draws(three_eras.build(systems), seed).isel(draw=slice(n_sets))
-    drawn = likelihood.draw_prior(_hyperparameters(hyper), rng)
+    hyper = prior_draws(three_eras.build(systems), seed).isel(draw=slice(n_sets))
+    drawn = likelihood.draw_prior(hyperparameters(hyper), rng)
     truth = {name: hyper[name].to_numpy()[0] for name in hyper} | drawn
     inside, failed = defaultdict(list), 0
     for i in range(n_sets):

@@ -12,10 +12,10 @@ much eras differ in growth, so that spread is held at its prior median.
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
+from bayes_compute.models.three_eras import ERA_PRIOR  # pyright: ignore[reportMissingImports]
 
 from bayes_compute.changepoint.op import collapsed_log_likelihood
 from bayes_compute.changepoint.regression import CollapsedRegression
-from bayes_compute.models.three_eras import ERA_PRIOR
 from bayes_compute.observations import Observations
 
 ERAS = ("1",)

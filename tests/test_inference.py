@@ -12,6 +12,7 @@ import bayes_compute as bc
 from bayes_compute import inference
 from bayes_compute.changepoint.regression import Hyperparameters, era_year
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR
+from bayes_compute.gate import diagnose
 from bayes_compute.models import one_era, three_eras
 from bayes_compute.observations import Observations
 
@@ -123,7 +124,7 @@ def test_sampled_dates_agree_with_the_exact_ones(dt, observations):
             of_date.append(likelihood.date_probability(at))
     weight = np.exp(np.array(log_weight) - max(log_weight))
     exact = np.tensordot(weight / weight.sum(), np.array(of_date), axes=1)
-    draws = inference._hyperparameters(dt["posterior"].to_dataset())
+    draws = inference.hyperparameters(dt["posterior"].to_dataset())
     sampled = np.mean(
         [
             likelihood.date_probability(Hyperparameters(*(member[i] for member in draws)))
@@ -151,16 +152,16 @@ def test_too_few_draws_are_refused_with_the_quantity_and_a_remedy(observations):
 
 def test_dates_piled_up_at_the_last_system_are_refused(dt, observations):
     likelihood, piled = three_eras.regression(observations), dt.copy(deep=True)
-    assert inference._diagnose(piled, likelihood, 0.0)["failures"] == []
+    assert diagnose(piled, likelihood, 0.0)["failures"] == []
     date = piled["posterior"]["transition_year"]
     last = era_year(observations.year)[-1]
     date[:, :50, 1] = last - 1e-6 * np.arange(50)  # a tenth of the draws
-    failures = inference._diagnose(piled, likelihood, 0.0)["failures"]
+    failures = diagnose(piled, likelihood, 0.0)["failures"]
     assert any("piled up at" in row["what"] for row in failures), failures
 
 
 def test_leaving_too_much_out_is_refused(dt, observations):
-    failures = inference._diagnose(dt, three_eras.regression(observations), 0.2)["failures"]
+    failures = diagnose(dt, three_eras.regression(observations), 0.2)["failures"]
     assert [row["what"] for row in failures] == ["left_out"]
 
 

@@ -183,6 +183,10 @@ def test_hostile_names_do_not_break_a_table(format):
     assert table(record(row(name, 0.1, 0.0, 0.2)), format).count("\n") == plain.count("\n")
 
 
+def test_a_line_of_a_latex_table_cannot_start_with_an_option():
+    assert "\n{[}x{]}y &" in table(record(row("[x]y", 0.1, 0.0, 0.2)), "latex")
+
+
 def test_latex_table_uses_booktabs_and_a_column_each():
     lines = table(record(TRANSITION, *growth_rows(2, 0.47, -0.03, 0.82)), "latex").splitlines()
     assert lines[0] == r"\begin{tabular}{llrlrrrl}"

@@ -17,6 +17,7 @@ The ``f_k`` add up to ``x``, so residuals from the prior mean, and with them all
 of :mod:`bayes_compute.changepoint.moments`.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -90,8 +91,8 @@ class ContinuousRegression:
         widest : float
             No cell of dates is wider [years]: the likelihood changes inside a cell, and that of
             its middle (:attr:`DateCells.node`) stands for all of it. When systems are assigned
-            to eras, they count as published in the middle of one of equal parts of time, so
-            wide. Lines see exact dates.
+            to eras, they count as published in the middle of one of equal parts of the year, no
+            wider either. Lines see exact dates.
 
         Raises
         ------
@@ -104,7 +105,8 @@ class ContinuousRegression:
                 f"got {len(dates)} transitions; a continuous trend can have one or two; "
                 "use CollapsedRegression, whose trend may jump, for any other number"
             )
-        date = era_year(observations.year, 1 / widest)
+        per_year = math.ceil(1 / widest)
+        date = era_year(observations.year, per_year)
         variance, variance_class = quantise(observations.variance)
         sums = cumulative_sums(
             date,
@@ -115,7 +117,7 @@ class ContinuousRegression:
             (len(variance), len(observations.domains)),
         )
         # rounding must not halve a cell between two dates that are just so far apart
-        cells = DateCells.between(date, dates, widest * (1 + 1e-9))
+        cells = DateCells.between(date, dates, (1 + 1e-9) / per_year)
         columns = np.concatenate([[0], cells.position, [len(sums) - 1]])
         sums = np.ascontiguousarray(np.moveaxis(sums[columns], 0, -1))
         return cls(cells, sums, variance, level_mean, level_sd)
@@ -206,21 +208,23 @@ class ContinuousRegression:
             year] and ``growth`` [OOM/year], each (S, K + 1): the trend in era ``e`` is
             ``level[e] + growth[e] x``, and the lines of neighbours meet at their transition.
         """
-        n, n_transitions = len(at.growth_mean), self.n_transitions
+        n, n_transitions = len(at.offset), self.n_transitions
         sums, variance, level_prior = self.arguments[:3]
         members = [np.ascontiguousarray(member, dtype=float) for member in at]
-        uniform = rng.random(n)
+        pair, uniform = np.empty(n, dtype=int), rng.random(n)
+        probability = np.exp(self.log_mass)
+        for s, each in enumerate(zip(*members, strict=True)):
+            if not prior:
+                probability = _probability(*each, *self.arguments)
+            cumulative = np.cumsum(probability)
+            pair[s] = np.searchsorted(cumulative[:-1], uniform[s] * cumulative[-1], side="right")
         if prior:
             sums = np.zeros_like(sums)
-            cumulative = np.cumsum(np.exp(self.log_mass))
-            pair = np.searchsorted(cumulative, uniform * cumulative[-1], side="right")
-        else:
-            pair = _draw_pairs(*members, *self.arguments, uniform)
         cell = self.pairs[pair, :n_transitions]
         date = self.cells.draw(cell, rng)
         normal = rng.standard_normal((n, n_transitions + 2))
         level, growth = trend.draw_lines(
-            *members, sums, variance, level_prior, date - REFERENCE_YEAR, cell, normal
+            date - REFERENCE_YEAR, cell, normal, *members, sums, variance, level_prior
         )
         return {"transition_year": date, "level": level, "growth": growth}
 
@@ -274,21 +278,3 @@ def _probability(
     moment = moments.residual_moments(sums, level_prior[0], growth_mean, offset)
     _, weighted = trend.weighted_by_era(moment, sigma, variance)
     return trend.pair_probability(weighted, date, log_mass, rows, level_prior[1], growth_sd)[1]
-
-
-@nb.njit(cache=True, nogil=True)
-def _draw_pairs(
-    growth_mean, growth_sd, sigma, offset, sums, variance, level_prior, date, log_mass, rows,
-    uniform,
-):  # fmt: skip
-    """Draw a pair of cells for each of S draws of the hyperparameters."""
-    pair = np.empty(len(uniform), dtype=np.int64)
-    for s in range(len(uniform)):
-        share = _probability(
-            growth_mean[s], growth_sd[s], sigma[s], offset[s],
-            sums, variance, level_prior, date, log_mass, rows,
-        )  # fmt: skip
-        cumulative = np.cumsum(share)
-        index = np.searchsorted(cumulative, uniform[s] * cumulative[-1], side="right")
-        pair[s] = min(index, len(share) - 1)
-    return pair

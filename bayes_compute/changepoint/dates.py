@@ -9,7 +9,7 @@ date is at most ``t``, so a cell is ``(t[i], t[i + 1]]``; the first and last are
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from scipy import stats
@@ -31,7 +31,7 @@ class Density(Protocol):
     def support(self) -> tuple[float, float]: ...  # noqa: D102
 
 
-def around(mean: float, sd: float, year: np.ndarray) -> Density:
+def around(mean: float, sd: float, year: np.ndarray) -> Any:
     """Normal density of a date, cut to the period in which systems were published.
 
     Parameters
@@ -56,7 +56,7 @@ def around(mean: float, sd: float, year: np.ndarray) -> Density:
     return stats.truncnorm((low - mean) / sd, (high - mean) / sd, mean, sd)
 
 
-def flat(low: float, year: np.ndarray) -> Density:
+def flat(low: float, year: np.ndarray) -> Any:
     """Uniform density of a date from ``low``, or the first system, to the last system."""
     start, end = max(low, float(np.min(year))), float(np.max(year))
     if not end > start:

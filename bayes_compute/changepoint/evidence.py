@@ -14,6 +14,7 @@ with what comes out under others.
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from scipy.special import gammaln, logsumexp
@@ -158,7 +159,7 @@ class Transitions:
         constant += prior.shape * np.log(prior.scale)
         return constant[count] - np.log(det) / 2 - shape[count] * np.log(scale)
 
-    def _weights(self, evidence: np.ndarray):
+    def _weights(self, evidence: np.ndarray) -> tuple[np.ndarray, Any, Any]:
         """Log weight of every number of transitions, and what follows each cell.
 
         All dates have one prior, so what follows the last but one of many transitions also follows
@@ -199,9 +200,9 @@ class Transitions:
                     lines.append(f"  {middle:.1f} ({interval})")
         prior = self.prior
         lines.append(
-            f"\nPriors: 0 to {self.max_k} equally probable; ordered dates flat from the first system"
-            f" to the last;\neras of at least {self.min_systems} systems; level {prior.level:g} +- "
-            f"{prior.level_spread:g} sigma in {REFERENCE_YEAR:g}, growth {prior.growth:g} +- "
+            f"\nPriors: 0 to {self.max_k} equally probable; ordered dates flat from the first "
+            f"system to the last;\neras of at least {self.min_systems} systems; "
+            f"level {prior.level:g} +- {prior.level_spread:g} sigma in {REFERENCE_YEAR:g}, growth {prior.growth:g} +- "
             f"{prior.growth_spread:g} sigma a year,\n"
             f"sigma^2 ~ InverseGamma({prior.shape:g}, {prior.scale:g}). Under other priors:"
         )

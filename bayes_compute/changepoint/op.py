@@ -1,8 +1,10 @@
 """The collapsed likelihood as one node of a PyTensor graph, with its own gradient."""
 
+from typing import Any
+
 import numpy as np
 import pytensor.tensor as pt
-from pytensor import shared
+from pytensor.compile.sharedvalue import shared
 from pytensor.gradient import disconnected_type
 from pytensor.graph.basic import Apply
 from pytensor.graph.op import Op
@@ -11,7 +13,8 @@ from pytensor.link.numba.dispatch.basic import (
     register_funcify_default_op_cache_key,
 )
 
-from bayes_compute.changepoint.regression import CollapsedRegression, log_likelihood
+from bayes_compute.changepoint.collapse import log_likelihood
+from bayes_compute.changepoint.regression import CollapsedRegression
 
 _N_PARAMETERS = 3
 
@@ -22,7 +25,7 @@ class CollapsedLogLikelihood(Op):
     __props__ = ()
 
     def make_node(self, *inputs):
-        """Inputs as :func:`bayes_compute.changepoint.regression.log_likelihood` takes them."""
+        """Inputs as :func:`bayes_compute.changepoint.collapse.log_likelihood` takes them."""
         return Apply(self, [pt.as_tensor(x) for x in inputs], [pt.dscalar(), pt.dvector()])
 
     def perform(self, node, inputs, output_storage):
@@ -37,7 +40,7 @@ class CollapsedLogLikelihood(Op):
 
     def pullback(self, inputs, outputs, cotangents):
         """Hand each hyperparameter its part of the gradient."""
-        gradient = outputs[1] * cotangents[0]
+        gradient: Any = pt.mul(outputs[1], cotangents[0])
         parts = [gradient[0], gradient[1], gradient[2:]]
         return parts + [disconnected_type() for _ in inputs[_N_PARAMETERS:]]
 
@@ -57,7 +60,9 @@ def _compile(op, node=None, **kwargs):
     return collapsed
 
 
-def collapsed_log_likelihood(regression: CollapsedRegression, growth_mean, growth_sd, offset):
+def collapsed_log_likelihood(
+    regression: CollapsedRegression, growth_mean, growth_sd, offset
+) -> Any:
     """Log marginal likelihood as a scalar of a PyTensor graph.
 
     The data are shared variables, so that one compiled graph serves other data too.
@@ -69,5 +74,5 @@ def collapsed_log_likelihood(regression: CollapsedRegression, growth_mean, growt
     offset : vector tensor, shape (D,) [log10 FLOP]
     """
     data = [shared(value, name=name) for name, value in regression.data.items()]
-    value, _ = CollapsedLogLikelihood()(growth_mean, growth_sd, offset, *data)
-    return value
+    node: Any = CollapsedLogLikelihood().make_node(growth_mean, growth_sd, offset, *data)
+    return node.outputs[0]

@@ -15,13 +15,12 @@ draw for each draw of the hyperparameters.
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import numba as nb
 import numpy as np
 from scipy import optimize
 
-from bayes_compute.changepoint import eras, moments, recursion
+from bayes_compute.changepoint import collapse, recursion
 from bayes_compute.changepoint.dates import DateCells, Density
 from bayes_compute.changepoint.statistics import cumulative_sums, quantise
 from bayes_compute.observations import Observations
@@ -51,9 +50,9 @@ class Hyperparameters(NamedTuple):
     several draws each has a leading dimension S.
     """
 
-    growth_mean: np.ndarray | float
-    growth_sd: np.ndarray | float
-    offset: np.ndarray
+    growth_mean: Any
+    growth_sd: Any
+    offset: Any
 
 
 @dataclass(frozen=True)
@@ -169,7 +168,7 @@ class CollapsedRegression:
 
     @cached_property
     def arguments(self) -> tuple:
-        """What :func:`log_likelihood` takes after the hyperparameters."""
+        """What functions of :mod:`bayes_compute.changepoint.collapse` take after the point."""
         prior, spans = self.prior, self.spans
         z = (np.log(self.sigma) - np.log(prior.sigma_median)) / prior.log_sigma_sd
         log_prior = -0.5 * z * z
@@ -204,11 +203,12 @@ class CollapsedRegression:
         gradient : ndarray, shape (2 + D,)
             In ``growth_mean``, ``growth_sd`` and ``offset``, in this order.
         """
-        return log_likelihood(*at, *self.arguments)
+        value, gradient = collapse.log_likelihood(*at, *self.arguments)
+        return value, gradient
 
     def date_probability(self, at: Hyperparameters) -> np.ndarray:
         """Exact posterior probability of each cell for each transition, shape (K, G)."""
-        return _probabilities(*at, *self.arguments)[1]
+        return collapse.probabilities(*at, *self.arguments)[1]
 
     def focused(self, nats: float) -> "CollapsedRegression":
         """Leave out eras and scatters that are far less probable than the rest.
@@ -219,7 +219,7 @@ class CollapsedRegression:
             At :attr:`mode`, what has a probability below ``exp(-nats)`` is left out.
         """
         whole = self.whole()
-        of_span, _, share = _probabilities(*self.mode, *whole.arguments)
+        of_span, _, share = collapse.probabilities(*self.mode, *whole.arguments)
         keep = of_span[:, None] * share.reshape(len(of_span), -1) > np.exp(-nats)
         spans = whole.spans.copy()
         spans[:, 2] = np.argmax(keep, axis=1)
@@ -235,7 +235,7 @@ class CollapsedRegression:
         """A point of high density; weak penalties keep it finite."""
         n_domains = self.sums.shape[1]
 
-        def negative(point: np.ndarray) -> tuple[float, np.ndarray]:
+        def negative(point: np.ndarray) -> tuple[Any, np.ndarray]:
             growth_sd = np.exp(point[1])
             at = Hyperparameters(point[0], growth_sd, point[2:])
             value, slope = self.log_likelihood(at)
@@ -266,15 +266,14 @@ class CollapsedRegression:
             year], ``growth`` [OOM/year] and ``sigma`` [log10 FLOP], each (S, K + 1).
         """
         n, n_transitions = len(at.offset), self.n_transitions
-        cell, level, growth, sigma = draw_histories(
-            *map(np.ascontiguousarray, at),
-            *self.arguments,
-            self.variance,
-            self.sigma,
-            self.whole().arguments[2],
+        of_scatter = (self.variance, self.sigma, self.whole().arguments[2])
+        random = (
             rng.random((n, 2 * n_transitions)),
             rng.random((n, n_transitions + 1)),
             rng.standard_normal((n, n_transitions + 1, 2)),
+        )
+        cell, level, growth, sigma = collapse.draw_histories(
+            *map(np.ascontiguousarray, at), *self.arguments, *of_scatter, *random
         )
         date = self.cells.draw(cell, rng)
         return {"transition_year": date, "level": level, "growth": growth, "sigma": sigma}
@@ -324,156 +323,3 @@ def _all_spans(n_cells: int, n_scatters: int) -> np.ndarray:
     start, stop = np.triu_indices(n_cells + 1)
     zero = np.zeros_like(start)
     return np.stack([start, stop, zero, zero + n_scatters], axis=1)
-
-
-@nb.njit(cache=True, nogil=True)
-def log_likelihood(
-    growth_mean,
-    growth_sd,
-    offset,
-    sums,
-    weight,
-    log_prior,
-    level_mean,
-    level_sd,
-    log_mass,
-    spans,
-    rows,
-):
-    """Log marginal likelihood and its gradient; see :class:`CollapsedRegression`.
-
-    Parameters
-    ----------
-    growth_mean, growth_sd : float
-    offset : ndarray, shape (D,)
-    sums : ndarray, shape (C, D, 6, G + 2)
-    weight : ndarray, shape (C, J)
-        Of a system of each class, for each scatter.
-    log_prior : ndarray, shape (J,)
-    level_mean, level_sd : float
-    log_mass : ndarray, shape (K, K, G)
-    spans : ndarray of int, shape (P, 5)
-    rows : ndarray of int, shape (G + 2,)
-
-    Returns
-    -------
-    value : float
-    gradient : ndarray, shape (2 + D,)
-    """
-    moment = moments.residual_moments(sums, level_mean, growth_mean, offset)
-    weighted = moments.weighted_sums(moment, weight)
-    evidence, share = eras.era_evidence(weighted, spans, log_prior, level_sd, growth_sd)
-    total, entered_rest, closed_rest = recursion.backward(spans, rows, evidence, log_mass)
-    of_span, _ = recursion.probabilities(
-        spans, rows, evidence, log_mass, total, entered_rest, closed_rest
-    )
-    adjoint, in_growth_sd = eras.gradient(weighted, spans, of_span, share, level_sd, growth_sd)
-    in_growth_mean, in_offset = moments.chain_rule(
-        adjoint, weight, sums, moment, level_mean, growth_mean, offset
-    )
-    gradient = np.empty(2 + len(offset))
-    gradient[0], gradient[1], gradient[2:] = in_growth_mean, in_growth_sd, in_offset
-    return total - 0.5 * np.log(2 * np.pi) * np.sum(sums[:, :, 0, -1]), gradient
-
-
-@nb.njit(cache=True, nogil=True)
-def _probabilities(
-    growth_mean,
-    growth_sd,
-    offset,
-    sums,
-    weight,
-    log_prior,
-    level_mean,
-    level_sd,
-    log_mass,
-    spans,
-    rows,
-):
-    """Probabilities of spans (P,), cells (K, G) and scatters (M,) at one point."""
-    moment = moments.residual_moments(sums, level_mean, growth_mean, offset)
-    weighted = moments.weighted_sums(moment, weight)
-    evidence, share = eras.era_evidence(weighted, spans, log_prior, level_sd, growth_sd)
-    rest = recursion.backward(spans, rows, evidence, log_mass)
-    of_span, of_cell = recursion.probabilities(spans, rows, evidence, log_mass, *rest)
-    return of_span, of_cell, share
-
-
-@nb.njit(cache=True, nogil=True)
-def draw_histories(
-    growth_mean, growth_sd, offset, sums, weight, log_prior, level_mean, level_sd, log_mass, spans, rows,
-    variance, sigma, log_sigma_prior, for_cell, for_sigma, normal,
-):  # fmt: skip
-    """Draw cells, then each era's scatter and line, for S draws of the hyperparameters.
-
-    Parameters
-    ----------
-    for_cell, for_sigma : ndarray, shape (S, 2 K) and (S, K + 1)
-        Uniform random numbers on [0, 1).
-    normal : ndarray, shape (S, K + 1, 2)
-        Standard normal random numbers.
-
-    Returns
-    -------
-    cell : ndarray of int, shape (S, K)
-    level, growth, scatter : ndarray, shape (S, K + 1)
-    """
-    n_draws, n_eras, n_cells = len(growth_mean), normal.shape[1], sums.shape[-1] - 2
-    cell = np.empty((n_draws, n_eras - 1), dtype=np.int64)
-    level, growth = np.empty((n_draws, n_eras)), np.empty((n_draws, n_eras))
-    scatter = np.empty((n_draws, n_eras))
-    log_density, log_sigma = np.empty(len(sigma)), np.log(sigma)
-    all_weight = 1 / (sigma**2 + variance.reshape(-1, 1))
-    for s in range(n_draws):
-        moment = moments.residual_moments(sums, level_mean, growth_mean[s], offset[s])
-        if n_eras > 1:
-            weighted = moments.weighted_sums(moment, weight)
-            evidence, _ = eras.era_evidence(weighted, spans, log_prior, level_sd, growth_sd[s])
-            _, entered_rest, closed_rest = recursion.backward(spans, rows, evidence, log_mass)
-            cell[s] = recursion.draw_cells(
-                spans, rows, evidence, log_mass, entered_rest, closed_rest, for_cell[s]
-            )
-        for era in range(n_eras):
-            start = cell[s, era - 1] + 1 if era > 0 else 0
-            stop = cell[s, era] + 1 if era < n_eras - 1 else n_cells + 1
-            own = moment[:, :, stop : stop + 1] - moment[:, :, start : start + 1]
-            own_sums = moments.weighted_sums(own, all_weight)
-            for j in range(len(sigma)):
-                log_density[j], _, _ = eras.line_posterior(
-                    own_sums[:, 0, j], level_sd, growth_sd[s]
-                )
-                log_density[j] += log_sigma_prior[j]
-            scatter[s, era] = np.exp(_invert(log_sigma, log_density, for_sigma[s, era]))
-            own_weight = 1 / (scatter[s, era] ** 2 + variance)
-            segment = moments.weighted_sums(own, own_weight.reshape(-1, 1))
-            _, mean, factor = eras.line_posterior(segment[:, 0, 0], level_sd, growth_sd[s])
-            z, t = normal[s, era]
-            level[s, era] = level_mean + level_sd * (mean[0] + factor[0] * z)
-            growth[s, era] = growth_mean[s] + growth_sd[s] * (
-                mean[1] + factor[1] * z + factor[2] * t
-            )
-    return cell, level, growth, scatter
-
-
-@nb.njit(cache=True, nogil=True)
-def _invert(grid, log_density, uniform):
-    """Draw from a density given on an even grid, cubic in its logarithm between the points."""
-    n_fine = 8
-    n, spacing = len(grid), (grid[1] - grid[0]) / n_fine
-    top = np.max(log_density)
-    cumulative = np.zeros((n - 1) * n_fine + 1)
-    value = 0.0
-    for i in range(n - 1):
-        y0, y1 = log_density[i], log_density[i + 1]
-        before = log_density[i - 1] if i > 0 else 2 * y0 - y1
-        after = log_density[i + 2] if i < n - 2 else 2 * y1 - y0
-        for m in range(n_fine):
-            t = (m + 0.5) / n_fine
-            a = -t * (t - 1) * (t - 2) / 6 * before + (t + 1) * (t - 1) * (t - 2) / 2 * y0
-            a += -(t + 1) * t * (t - 2) / 2 * y1 + (t + 1) * t * (t - 1) / 6 * after
-            value += np.exp(a - top)
-            cumulative[i * n_fine + m + 1] = value
-    target = uniform * value
-    i = min(max(np.searchsorted(cumulative, target, side="right") - 1, 0), len(cumulative) - 2)
-    part = (target - cumulative[i]) / (cumulative[i + 1] - cumulative[i])
-    return grid[0] + spacing * (i + part)

@@ -236,24 +236,24 @@ def gradient_in_sums(lines, moment, weight):
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
 def draw_lines(
-    growth_mean, growth_sd, sigma, offset, sums, variance, level_prior, date, cell, normal
+    date, cell, normal, growth_mean, growth_sd, sigma, offset, sums, variance, level_prior
 ):
     """Draw the lines of all eras for S draws of the hyperparameters and of the dates.
 
     Parameters
     ----------
-    growth_mean, growth_sd : ndarray, shape (S,)
-    sigma, offset : ndarray, shape (S, K + 1) and (S, D)
-    sums : ndarray, shape (C, D, 6, G + 2)
-    variance : ndarray, shape (C,)
-    level_prior : ndarray, shape (2,)
-        Mean and sd of the level.
     date : ndarray, shape (S, K)
         Years since the reference year.
     cell : ndarray of int, shape (S, K)
         In which the dates lie.
     normal : ndarray, shape (S, K + 2)
         Standard normal random numbers.
+    growth_mean, growth_sd : ndarray, shape (S,)
+    sigma, offset : ndarray, shape (S, K + 1) and (S, D)
+    sums : ndarray, shape (C, D, 6, G + 2)
+    variance : ndarray, shape (C,)
+    level_prior : ndarray, shape (2,)
+        Mean and sd of the level.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-from itertools import combinations_with_replacement, groupby
+from itertools import combinations_with_replacement, groupby, pairwise
 
 import numpy as np
 import pytest
@@ -120,8 +120,7 @@ def test_mass_of_all_sets_of_cells_is_the_probability_of_the_order(kind):
     ends = np.array(sorted({e for p in priors for e in p.support() if np.isfinite(e)}))
     ends = np.concatenate([[1940.0], ends, [2300.0]])
     expected = sum(  # P(first < second), integrated between kinks of the densities
-        integral(lambda t: priors[1].pdf(t) * priors[0].cdf(t), a, b)
-        for a, b in zip(ends[:-1], ends[1:], strict=True)
+        integral(lambda t: priors[1].pdf(t) * priors[0].cdf(t), a, b) for a, b in pairwise(ends)
     )
     assert found == pytest.approx(expected, rel=1e-9)
 
@@ -219,7 +218,7 @@ def test_around_refuses_systems_that_are_far_from_the_date():
 
 
 def test_around_refuses_systems_of_one_date():
-    with pytest.raises(InputError, match="the systems date from 2018.0 to 2018.0"):
+    with pytest.raises(InputError, match=r"the systems date from 2018\.0 to 2018\.0"):
         around(2018, 2, np.full(5, 2018.0))
 
 

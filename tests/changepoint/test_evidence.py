@@ -1,6 +1,6 @@
 """Exact number and dates of transitions, against brute force on a few systems."""
 
-from itertools import combinations
+from itertools import combinations, pairwise
 from math import factorial
 
 import numpy as np
@@ -62,10 +62,7 @@ def brute_force(observations: Observations, k: int, min_systems: int):
         sizes = np.diff(cuts)
         if (sizes < min_systems).any():
             continue
-        value = sum(
-            dense_evidence(observations, slice(a, b), prior)
-            for a, b in zip(cuts[:-1], cuts[1:], strict=True)
-        )
+        value = sum(dense_evidence(observations, slice(a, b), prior) for a, b in pairwise(cuts))
         terms.append(np.log(mass) + value)
         weights.append(np.log(mass))
         where.append(gaps)

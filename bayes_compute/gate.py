@@ -1,0 +1,112 @@
+"""The gate: what a fit must show before any of its numbers may be quoted."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import xarray as xr
+
+from bayes_compute.changepoint.regression import CollapsedRegression, Hyperparameters
+from bayes_compute.summaries import summary
+
+GATE = {
+    "r_hat": 1.01,  # Vehtari et al. 2021, doi:10.1214/20-BA1221
+    "ess": 400,  # bulk and tail; the same source
+    "divergences": 0.001,  # share of draws
+    "edge": 0.05,  # share of draws that may lie in the outermost cell of dates
+    "left_out": 0.1,  # sd of the log of what leaving improbable eras out changes
+}
+"""Worst values that a quotable fit may have."""
+
+
+def log_left_out(
+    whole: CollapsedRegression, part: CollapsedRegression, at: Hyperparameters
+) -> float:
+    """Sd over draws of the log likelihood that the sampler left out with improbable eras.
+
+    Parameters
+    ----------
+    whole, part : CollapsedRegression
+        With every era, and as sampled.
+    at : Hyperparameters
+        Posterior draws, each member with a leading dimension; every so many are taken.
+    """
+    every = max(1, len(at.growth_mean) // 32)
+    points = [Hyperparameters(*(member[i] for member in at)) for i in range(0, len(at[0]), every)]
+    return float(np.std([whole.log_likelihood(p)[0] - part.log_likelihood(p)[0] for p in points]))
+
+
+def diagnose(tree: xr.DataTree, likelihood: CollapsedRegression, left_out: float) -> dict:
+    """Hold a fit to :data:`GATE`.
+
+    Parameters
+    ----------
+    tree : xarray.DataTree
+        A fit with its ``prior``, ``posterior`` and ``sample_stats``.
+    likelihood : CollapsedRegression
+        What was sampled, with the cells of its dates.
+    left_out : float
+        From :func:`log_left_out`.
+
+    Returns
+    -------
+    dict
+        Worst values, the gate, and ``failures``: quantity, what of it, got, expected, remedy.
+    """
+    table = summary(tree)
+    diverging = tree["sample_stats"]["diverging"].to_numpy()
+    failures: list[dict] = []
+
+    def hold(
+        quantity: str, what: str, got: float, within: bool, expected: str, remedy: str
+    ) -> None:
+        if not within:
+            row = {"quantity": quantity, "what": what, "got": got, "expected": expected}
+            failures.append(row | {"remedy": remedy})
+
+    longer = "try twice the --draws and --tune"
+    for name, row in table.to_dict(orient="index").items():
+        for what, limit in (("ess_bulk", GATE["ess"]), ("ess_tail", GATE["ess"])):
+            hold(str(name), what, float(row[what]), row[what] >= limit, f"at least {limit}", longer)
+        r_hat = float(row["r_hat"])
+        hold(str(name), "r_hat", r_hat, r_hat <= GATE["r_hat"], f"at most {GATE['r_hat']}", longer)
+    share, limit = float(diverging.mean()), GATE["divergences"]
+    remedy = "the priors may fight the data: look at them with --flat-dates and without"
+    hold("sampler", "share of divergences", share, share <= limit, f"at most {limit}", remedy)
+    hold("sampler", "left_out", left_out, left_out <= GATE["left_out"],
+         f"at most {GATE['left_out']}", "try other seeds, and report these data")  # fmt: skip
+    for name, edge, got, limit in _edges(tree, likelihood):
+        remedy = f"the data want it beyond {edge}: take in more systems, or change its prior"
+        hold(name, f"share of draws piled up at {edge}", got, got <= limit, f"at most {limit:.2g}",
+             remedy)  # fmt: skip
+    return {
+        "worst_r_hat": float(table["r_hat"].to_numpy().max()),
+        "smallest_ess_bulk": int(table["ess_bulk"].to_numpy().min()),
+        "smallest_ess_tail": int(table["ess_tail"].to_numpy().min()),
+        "divergences": int(diverging.sum()),
+        "left_out": left_out,
+        "gate": GATE,
+        "failures": failures,
+    }
+
+
+def _edges(
+    tree: xr.DataTree, likelihood: CollapsedRegression
+) -> Iterator[tuple[str, str, float, float]]:
+    """Share of draws in the outermost cell of each date, and at the ends of the scatter's grid."""
+    cells, posterior = likelihood.cells, tree["posterior"].to_dataset()
+    for k in range(likelihood.n_transitions):
+        mass = np.exp(cells.log_mass[k, k])
+        inside = np.flatnonzero(mass > 0)
+        date = posterior["transition_year"].isel(transition=k)
+        label = f"transition_year[{date['transition'].item()}]"
+        first, last = cells.edges[inside[0] + 1], cells.edges[inside[-1]]
+        for edge, cell, share in (
+            (f"{first:.1f}", inside[0], (date <= first).mean()),
+            (f"{last:.1f}", inside[-1], (date > last).mean()),
+        ):
+            yield label, edge, float(share), max(GATE["edge"], 3 * mass[cell])
+    for era in posterior["era"].to_numpy():
+        sigma = posterior["sigma"].sel(era=era)
+        low, high = likelihood.sigma[1], likelihood.sigma[-2]
+        yield f"sigma[{era}]", f"{low:.2g}", float((sigma < low).mean()), GATE["edge"]
+        yield f"sigma[{era}]", f"{high:.2g}", float((sigma > high).mean()), GATE["edge"]
