@@ -201,8 +201,9 @@ class Transitions:
         prior = self.prior
         lines.append(
             f"\nPriors: 0 to {self.max_k} equally probable; ordered dates flat from the first "
-            f"system to the last;\neras of at least {self.min_systems} systems; "
-            f"level {prior.level:g} +- {prior.level_spread:g} sigma in {REFERENCE_YEAR:g}, growth {prior.growth:g} +- "
+            "system to the last;\n"
+            f"eras of at least {self.min_systems} systems; level {prior.level:g} +- "
+            f"{prior.level_spread:g} sigma in {REFERENCE_YEAR:g}, growth {prior.growth:g} +- "
             f"{prior.growth_spread:g} sigma a year,\n"
             f"sigma^2 ~ InverseGamma({prior.shape:g}, {prior.scale:g}). Under other priors:"
         )
