@@ -50,7 +50,7 @@ def fit(
     observations: Observations,
     *,
     draws: int = 1000,
-    tune: int = 1000,
+    tune: int = 500,
     chains: int = 4,
     seed: int = 1,
     prob: float = 0.9,

@@ -27,7 +27,7 @@ from bayes_compute.inference import hyperparameters, prior_draws
 from bayes_compute.models import three_eras
 from bayes_compute.observations import Observations
 
-REPEATS = 5
+REPEATS = 3
 
 
 def main() -> None:
@@ -46,7 +46,7 @@ def observations(as_of: str | None = None, fine_tunes: bool = False) -> Observat
 
 def speed() -> None:
     """Time the sampler, the enumeration, the help text and the whole report."""
-    print("three_eras, 4 x 1000 draws after 1000, dates to the month")
+    print("three_eras, 4 x 1000 draws after 500, dates to the month")
     for fine_tunes in (False, True):
         for as_of in ("2022-03-12", None):
             systems = observations(as_of, fine_tunes)

@@ -170,6 +170,12 @@ class ContinuousRegression:
         level_prior = np.array([self.level_mean, self.level_sd], dtype=float)
         return self.sums, self.variance, level_prior, date, self.log_mass, self.rows
 
+    @property
+    def data(self) -> dict[str, np.ndarray]:
+        """:attr:`arguments` by the name under which a graph shares them."""
+        names = ("sums", "variance", "level_prior", "date", "log_mass", "rows")
+        return dict(zip(names, self.arguments, strict=True))
+
     def log_likelihood(self, at: ContinuousHyperparameters) -> tuple[float, np.ndarray]:
         """Log marginal likelihood at one point, and its gradient.
 
@@ -212,11 +218,10 @@ class ContinuousRegression:
         sums, variance, level_prior = self.arguments[:3]
         members = [np.ascontiguousarray(member, dtype=float) for member in at]
         pair, uniform = np.empty(n, dtype=int), rng.random(n)
-        probability = np.exp(self.log_mass)
+        cumulative = np.cumsum(np.exp(self.log_mass))
         for s, each in enumerate(zip(*members, strict=True)):
             if not prior:
-                probability = _probability(*each, *self.arguments)
-            cumulative = np.cumsum(probability)
+                cumulative = np.cumsum(_probability(*each, *self.arguments))
             pair[s] = np.searchsorted(cumulative[:-1], uniform[s] * cumulative[-1], side="right")
         if prior:
             sums = np.zeros_like(sums)

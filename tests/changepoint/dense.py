@@ -52,10 +52,10 @@ def many(n: int, seed: int = 1, sigma: float = 1.0) -> Observations:
 
 
 def integral(function, low: float, high: float) -> float:
-    """Integrate a smooth positive function, to 1e-11 of itself."""
+    """Integrate a smooth function, to 1e-11 of itself."""
     if not low < high:
         return 0.0
-    return integrate.quad(function, low, high, epsabs=1e-300, epsrel=1e-11, limit=200)[0]
+    return integrate.quad(function, low, high, epsabs=1e-15, epsrel=1e-11, limit=200)[0]
 
 
 def increasing_mass(densities, low: float, high: float, times=None) -> float:
@@ -142,11 +142,11 @@ class DenseTwin:
     def __init__(self, observations, densities, prior, at, log_sigma=None, date=None):
         self.observations, self.prior, self.at = observations, prior, at
         date = observations.year if date is None else date
-        self.cells = gaps(date, densities)
-        self.histories = histories(date, tuple(densities))
+        self.densities, self.cells = tuple(densities), gaps(date, densities)
+        self.histories = histories(date, self.densities)
         middle, sd = np.log(prior.sigma_median), prior.log_sigma_sd
         if log_sigma is None:
-            log_sigma = middle + sd * np.linspace(-8, 8, 321)
+            log_sigma = middle + sd * np.linspace(-8, 8, 161)
         self.sigma = np.exp(log_sigma)
         density = stats.norm.logpdf(log_sigma, middle, sd)
         self.log_sigma_prior = density - logsumexp(density)
@@ -205,6 +205,27 @@ class DenseTwin:
             for k, cell in enumerate(history.cells):
                 out[k, cell] += weight
         return out
+
+    def date_moments(self, transition: int) -> tuple[float, float]:
+        """Posterior mean and variance of a transition date."""
+
+        @cache
+        def of(first: int, last: int, cell: int) -> np.ndarray:
+            run, i = self.densities[first : last + 1], transition - first
+            low, high = self.cells[cell]
+            powers = [
+                increasing_mass(run, low, high, (i, lambda t: t - REFERENCE_YEAR)),
+                increasing_mass(run, low, high, (i, lambda t: (t - REFERENCE_YEAR) ** 2)),
+            ]
+            return np.array(powers) / increasing_mass(run, low, high)
+
+        total = np.zeros(2)
+        for weight, history in zip(self.weight, self.histories, strict=True):
+            if weight > 0:
+                cell = history.cells[transition]
+                run = [k for k, c in enumerate(history.cells) if c == cell]
+                total += weight * of(run[0], run[-1], cell)
+        return total[0] + REFERENCE_YEAR, total[1] - total[0] ** 2
 
     def line(self, systems: tuple[int, ...], sigma: float) -> Line:
         """Level and growth given an era's systems, conditioned as any joint normal."""
