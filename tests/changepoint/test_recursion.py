@@ -12,15 +12,15 @@ from bayes_compute.changepoint import recursion
 class Paths:
     """Random evidence and prior mass, and every way through them listed."""
 
-    def __init__(self, n_transitions, n_cells, seed=1, scale=2.0, dropped=0):
+    def __init__(self, n_transitions, n_cells, seed=1, scale=1.0, dropped=0):
         rng = np.random.default_rng(seed)
         spans = [(a, b) for a in range(n_cells + 1) for b in range(a, n_cells + 1)]
         for i in sorted(rng.permutation(len(spans))[:dropped], reverse=True):
             del spans[i]
         self.spans = np.array([(a, b, 0, 1, p) for p, (a, b) in enumerate(spans)])
         self.rows = np.searchsorted(self.spans[:, 0], np.arange(n_cells + 2))
-        self.evidence = rng.normal(-50, scale, len(spans))
-        self.log_mass = rng.normal(-3, 1, (n_transitions, n_transitions, n_cells))
+        self.evidence = rng.normal(0, scale, len(spans))
+        self.log_mass = rng.normal(-1, 1, (n_transitions, n_transitions, n_cells))
         self.log_mass[:, :, 0] = -np.inf  # a cell that the prior rules out
         number = {span: p for p, span in enumerate(spans)}
         self.eras, weight = {}, {}
