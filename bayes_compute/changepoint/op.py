@@ -13,6 +13,7 @@ from pytensor.link.numba.dispatch.basic import (
     register_funcify_default_op_cache_key,
 )
 
+from bayes_compute.changepoint import KERNEL_KEY
 from bayes_compute.changepoint.collapse import log_likelihood
 from bayes_compute.changepoint.regression import CollapsedRegression
 
@@ -57,7 +58,7 @@ def _compile(op, node=None, **kwargs):
         )  # fmt: skip
         return np.asarray(value), gradient
 
-    return collapsed
+    return collapsed, KERNEL_KEY
 
 
 def collapsed_log_likelihood(
