@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy import integrate, stats
-from scipy.special import logsumexp
 
 from bayes_compute.observations import Observations
 
@@ -149,7 +148,7 @@ class DenseTwin:
             log_sigma = middle + sd * np.linspace(-8, 8, 161)
         self.sigma = np.exp(log_sigma)
         density = stats.norm.logpdf(log_sigma, middle, sd)
-        self.log_sigma_prior = density - logsumexp(density)
+        self.log_sigma_prior = density - np.logaddexp.reduce(density)
         self.evidence_by_sigma = cache(self._evidence_by_sigma)
 
     def normal(self, systems: tuple[int, ...], sigma: float):
@@ -177,7 +176,7 @@ class DenseTwin:
 
     def evidence(self, systems: tuple[int, ...]) -> float:
         """Log marginal density of the systems of one era."""
-        return float(logsumexp(self.log_sigma_prior + self.evidence_by_sigma(systems)))
+        return np.logaddexp.reduce(self.log_sigma_prior + self.evidence_by_sigma(systems))
 
     @cached_property
     def log_weight(self) -> np.ndarray:
@@ -189,7 +188,7 @@ class DenseTwin:
 
     @property
     def log_likelihood(self) -> float:
-        return float(logsumexp(self.log_weight))
+        return np.logaddexp.reduce(self.log_weight)
 
     @property
     def weight(self) -> np.ndarray:
@@ -245,7 +244,7 @@ class DenseTwin:
         @cache
         def of(systems: tuple[int, ...]) -> np.ndarray:
             share = self.log_sigma_prior + self.evidence_by_sigma(systems)
-            share = np.exp(share - logsumexp(share))
+            share = np.exp(share - np.logaddexp.reduce(share))
             lines = [self.line(systems, s) for s in self.sigma]
             mean = np.stack([line.mean for line in lines])
             square = mean**2 + np.stack([np.diag(line.covariance) for line in lines])

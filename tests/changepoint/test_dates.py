@@ -1,4 +1,5 @@
 from itertools import combinations_with_replacement, groupby, pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,15 +13,17 @@ from bayes_compute.changepoint.regression import CollapsedRegression, EraPrior
 from bayes_compute.errors import InputError
 
 YEAR = np.array([2004.3, 2007.1, 2007.1, 2010.0, 2012.5, 2012.5, 2019.7])
-NORMAL = (stats.norm(2008, 4), stats.norm(2014, 5), stats.norm(2017, 3))
-UNIFORM = (  # their ends fall between dates, and outside of them
+NORMAL: Any = (stats.norm(2008, 4), stats.norm(2014, 5), stats.norm(2017, 3))
+UNIFORM: Any = (  # their ends fall between dates, and outside of them
     stats.uniform(2003.0, 10.0),
     stats.uniform(2003.0, 15.0),
     stats.uniform(2011.0, 12.0),
 )
-SKEWED = (stats.beta(2, 4, 2001, 20), stats.gumbel_r(2010, 3), stats.beta(5, 2, 2005, 18))
-KINDS = {"normal": NORMAL, "uniform": UNIFORM, "skewed": SKEWED}
-OVERLAPPING = (stats.norm(2009.4, 1.0), stats.norm(2008.6, 1.5))  # in the order less likely
+SKEWED: Any = (stats.beta(2, 4, 2001, 20), stats.gumbel_r(2010, 3), stats.beta(5, 2, 2005, 18))
+KINDS: dict[str, Any] = {"normal": NORMAL, "uniform": UNIFORM, "skewed": SKEWED}
+OVERLAPPING: Any = (stats.norm(2009.4, 1.0), stats.norm(2008.6, 1.5))  # in the order less likely
+FAR: Any = stats.norm(2008, 8)
+NEAR: Any = stats.norm(2008, 5)
 
 
 def sets_of_cells(n_cells, n_transitions):
@@ -108,8 +111,8 @@ def test_masses_in_both_orders_make_the_product():
 
 def test_mass_in_far_tails_keeps_its_relative_accuracy():
     for year in (np.array([1900.0, 1910.0]), np.array([2106.0, 2116.0])):  # 12 sd away
-        cells = DateCells.between(year, (stats.norm(2008, 8),))
-        expected = integral(stats.norm(2008, 8).pdf, *year)
+        cells = DateCells.between(year, (FAR,))
+        expected = integral(FAR.pdf, *year)
         assert cells.log_mass[0, 0, 1] == pytest.approx(np.log(expected), abs=1e-9)
 
 
@@ -135,7 +138,7 @@ def test_the_regression_normalises_the_prior_over_all_sets_of_cells(kind, n_tran
     assert total_mass(regression.log_mass) == pytest.approx(1, rel=1e-12)
     cells = regression.cells.log_mass  # and changes no ratio of two sets' masses
     masses = [
-        (sum(regression.log_mass[run] for run in runs), sum(cells[run] for run in runs))
+        tuple(np.sum([mass[run] for run in runs]) for mass in (regression.log_mass, cells))
         for _, runs in sets_of_cells(regression.cells.n_cells, n_transitions)
     ]
     differences = [a - b for a, b in masses if np.isfinite(b)]
@@ -188,7 +191,7 @@ def test_draws_of_two_dates_in_one_cell_follow_the_ordered_prior(priors):
 
 def test_draws_in_the_far_tails_are_not_all_alike():
     year = np.array([1900.0, 1910.0, 2106.0, 2116.0])
-    cells = DateCells.between(year, (stats.norm(2008, 8),))
+    cells = DateCells.between(year, (FAR,))
     for c in (1, 3):
         date = cells.draw(np.full((100, 1), c), np.random.default_rng(1))
         assert len(np.unique(date)) == 100
@@ -198,8 +201,8 @@ def test_around_is_a_normal_cut_to_the_systems():
     density = around(2008, 5, YEAR)
     assert density.support() == pytest.approx((2004.3, 2019.7))
     t = np.linspace(2004.31, 2019.69, 50)
-    inside = integral(stats.norm(2008, 5).pdf, 2004.3, 2019.7)
-    np.testing.assert_allclose(density.pdf(t), stats.norm(2008, 5).pdf(t) / inside, rtol=1e-9)
+    inside = integral(NEAR.pdf, 2004.3, 2019.7)
+    np.testing.assert_allclose(density.pdf(t), NEAR.pdf(t) / inside, rtol=1e-9)
 
 
 def test_flat_starts_at_the_first_system_or_at_its_own_start():

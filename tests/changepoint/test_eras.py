@@ -1,3 +1,5 @@
+from typing import Any
+
 import numpy as np
 import pytest
 from dense import DenseTwin, made_up, many, small
@@ -8,6 +10,7 @@ from bayes_compute.changepoint.regression import CollapsedRegression, EraPrior
 from bayes_compute.changepoint.statistics import cumulative_sums, quantise
 
 PRIOR = EraPrior(level_mean=16.0, level_sd=3.0, sigma_median=1.2, log_sigma_sd=0.5)
+normal_log_density: Any = stats.multivariate_normal.logpdf
 AT = (0.35, 0.2, np.array([0.4, -0.4]))
 
 
@@ -96,7 +99,7 @@ def test_moments_and_weighted_sums_are_sums_over_systems():
 def test_evidence_given_the_scatter_is_one_multivariate_normal(data, growth_sd, sigma):
     o, at = DATA[data], (AT[0], growth_sd, AT[2])
     mean, covariance, _ = DenseTwin(o, (), PRIOR, at).normal(tuple(range(o.n)), sigma)
-    expected = stats.multivariate_normal.logpdf(o.log10_flop, mean, covariance)
+    expected = normal_log_density(o.log10_flop, mean, covariance)
     assert OneEra(o, at, [sigma]).evidence == pytest.approx(expected, rel=1e-10, abs=1e-10)
 
 
@@ -105,10 +108,7 @@ def test_the_twin_s_normal_density_is_scipy_s(data):
     o = DATA[data]
     twin = DenseTwin(o, (), PRIOR, AT, log_sigma=np.log([0.3, 1.0, 3.0]))
     systems = tuple(range(o.n))
-    expected = [
-        stats.multivariate_normal.logpdf(o.log10_flop, *twin.normal(systems, s)[:2])
-        for s in twin.sigma
-    ]
+    expected = [normal_log_density(o.log10_flop, *twin.normal(systems, s)[:2]) for s in twin.sigma]
     np.testing.assert_allclose(twin.evidence_by_sigma(systems), expected, rtol=1e-10)
 
 
@@ -118,7 +118,7 @@ def test_evidence_without_pooling_left_is_that_of_a_fixed_growth():
     x = o.year - 2010
     mean = 16.0 + AT[0] * x + AT[2][o.domain]
     covariance = np.diag(1.0 + o.variance) + PRIOR.level_sd**2
-    expected = stats.multivariate_normal.logpdf(o.log10_flop, mean, covariance)
+    expected = normal_log_density(o.log10_flop, mean, covariance)
     assert [era.evidence for era in found] == pytest.approx([expected] * 3, rel=1e-12)
     assert all(np.all(np.isfinite(era.gradient())) for era in found)
     assert found[0].gradient()[1] == 0  # the evidence is even in growth_sd

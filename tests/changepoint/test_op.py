@@ -1,8 +1,11 @@
+from typing import Any
+
 import numpy as np
-import pytensor
 import pytensor.tensor as pt
 import pytest
 from dense import made_up, many, small
+from pytensor import gradient as differentiation
+from pytensor.compile import maker
 from pytensor.compile.mode import Mode
 from scipy import stats
 
@@ -12,7 +15,9 @@ from bayes_compute.models import three_eras
 from bayes_compute.observations import Observations
 
 PRIOR = EraPrior(level_mean=16.0, level_sd=3.0, sigma_median=1.2, log_sigma_sd=0.5)
-DATES = (stats.norm(2008, 5), stats.norm(2014, 4))
+compile_graph: Any = maker.function
+grad: Any = differentiation.grad
+DATES: Any = (stats.norm(2008, 5), stats.norm(2014, 4))
 POINTS = (
     Hyperparameters(0.35, 0.2, np.array([0.4, -0.4])),
     Hyperparameters(-0.1, 1.5, np.array([-2.0, 1.0])),
@@ -28,7 +33,7 @@ def compiled(regression, mode, scale=1.0):
     """A function from growth_mean, growth_sd and offset to the value and its gradient."""
     inputs = [pt.dscalar("growth_mean"), pt.dscalar("growth_sd"), pt.dvector("offset")]
     value = scale * collapsed_log_likelihood(regression, *inputs)
-    return pytensor.function(inputs, [value, *pytensor.grad(value, inputs)], mode=mode)
+    return compile_graph(inputs, [value, *grad(value, inputs)], mode=mode)
 
 
 @pytest.fixture(scope="module", params=MODES)
@@ -58,9 +63,9 @@ def test_gradient_follows_the_chain_rule():
 
 
 def test_gradient_reaches_what_an_offset_is_made_of():
-    both = pt.dvector("both")
+    both: Any = pt.dvector("both")
     value = collapsed_log_likelihood(regression_of(1), 0.35, 0.2, pt.stack([both[1], -both[0]]))
-    gradient = pytensor.function([both], pytensor.grad(value, both), mode=MODES["Python"])
+    gradient = compile_graph([both], grad(value, both), mode=MODES["Python"])
     _, slope = regression_of(1).log_likelihood(POINTS[0])
     np.testing.assert_allclose(gradient([0.4, 0.4]), [-slope[3], slope[2]], rtol=1e-12)
 
@@ -99,7 +104,7 @@ def test_the_model_adds_its_priors_to_the_likelihood(flat_dates):
     ]
     point = model.initial_point()
     point = {name: np.asarray(value) + 0.1 for name, value in point.items()}
-    total, offset, growth_sd, *priors = pytensor.function(
+    total, offset, growth_sd, *priors = compile_graph(
         list(model.value_vars),
         model.replace_rvs_by_values(
             [model.logp(), model["offset"], model["growth_sd"]]

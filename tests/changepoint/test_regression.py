@@ -1,6 +1,7 @@
 from collections import Counter
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from bayes_compute.changepoint.regression import (
 
 PRIOR = EraPrior(level_mean=16.0, level_sd=3.0, sigma_median=1.2, log_sigma_sd=0.5)
 AT = Hyperparameters(0.35, 0.2, np.array([0.4, -0.4]))
-DATES = {
+DATES: dict[int, Any] = {
     0: (),
     1: (stats.norm(2012, 5),),
     2: (stats.norm(2008, 5), stats.norm(2014, 4)),
@@ -62,7 +63,7 @@ def cells_of(regression: CollapsedRegression, date: np.ndarray) -> np.ndarray:
     return np.searchsorted(regression.cells.edges, date, side="left") - 1
 
 
-def frequency_p_value(cells: np.ndarray, probability: dict[tuple[int, ...], float]) -> float:
+def frequency_p_value(cells: np.ndarray, probability: dict[tuple[int, ...], float]) -> Any:
     """Chi-square test of drawn sets of cells; those expected below 10 times count as one."""
     count, n = Counter(map(tuple, cells.tolist())), len(cells)
     often = [chosen for chosen, p in probability.items() if p * n >= 10]
@@ -238,8 +239,8 @@ def test_the_line_of_an_era_without_systems_follows_the_prior():
     assert stats.kstest(growth, stats.norm(0.35, 0.2).cdf).pvalue > 1e-5
     assert stats.kstest(log_sigma, stats.norm(np.log(1.2), 0.5).cdf).pvalue > 1e-5
     limit = 5 / np.sqrt(empty.sum())
-    assert abs(stats.pearsonr(level, growth).statistic) < limit
-    assert abs(stats.pearsonr(level, log_sigma).statistic) < limit
+    assert abs(np.corrcoef(level, growth)[0, 1]) < limit
+    assert abs(np.corrcoef(level, log_sigma)[0, 1]) < limit
 
 
 @pytest.mark.parametrize("n_transitions", TRANSITIONS)
@@ -301,7 +302,8 @@ def test_prior_dates_are_independent_dates_in_order():
     free = np.stack([date.rvs(20_000, random_state=rng) for date in DATES[2]], axis=1)
     kept = free[free[:, 0] < free[:, 1]]
     for k in range(2):
-        assert stats.ks_2samp(draws["transition_year"][:, k], kept[:, k]).pvalue > 1e-5
+        test: Any = stats.ks_2samp(draws["transition_year"][:, k], kept[:, k])
+        assert test.pvalue > 1e-5
 
 
 def test_prior_draws_of_many_systems_do_not_depend_on_them():
