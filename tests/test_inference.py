@@ -10,7 +10,7 @@ from scipy import stats
 
 import bayes_compute as bc
 from bayes_compute import inference
-from bayes_compute.changepoint.regression import Hyperparameters, era_year
+from bayes_compute.changepoint.regression import CollapsedRegression, Hyperparameters, era_year
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR
 from bayes_compute.gate import diagnose
 from bayes_compute.models import one_era, three_eras
@@ -195,3 +195,10 @@ def test_models_are_fresh_and_named(observations):
     assert first is not second
     names = {rv.name for rv in one_era.build(observations).free_RVs}
     assert names == {"growth_mean", "offset_sd", "offset"}
+
+
+def test_date_priors_in_an_impossible_order_are_refused(observations):
+    dates = (stats.uniform(2015, 3), stats.uniform(2005, 3))
+    likelihood = CollapsedRegression.of(observations, dates, three_eras.ERA_PRIOR)
+    with pytest.raises(bc.InputError, match="order the priors, earliest first"):
+        likelihood.log_likelihood(Hyperparameters(0.4, 0.2, np.zeros(1)))

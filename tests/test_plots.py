@@ -148,6 +148,7 @@ def test_data_and_dates_without_any_spread_can_be_drawn(plot, datatree, ax):
     )
     plot(datatree, ax)
     ax.figure.draw_without_rendering()
+    assert np.isfinite([*ax.get_xlim(), *ax.get_ylim()]).all()
 
 
 def test_prior_and_posterior_of_a_date_share_one_scale(datatree, ax):

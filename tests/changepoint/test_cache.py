@@ -5,6 +5,9 @@ import subprocess
 import sys
 from pathlib import Path
 
+from bayes_compute.changepoint import KERNEL_KEY
+from bayes_compute.changepoint.op import _compile
+
 PACKAGE = Path(__file__).parents[2] / "bayes_compute"
 
 
@@ -32,3 +35,8 @@ def test_an_edit_of_a_called_file_takes_effect(tmp_path):
     callee = folder / "callee.py"
     callee.write_text(callee.read_text().replace("return 2", "return 30"))
     assert run() == "60"
+
+
+def test_compiled_graphs_are_cached_under_the_sources_they_call():
+    _, key = _compile(None)
+    assert key == KERNEL_KEY
