@@ -10,7 +10,7 @@ from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import version
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -29,7 +29,10 @@ from bayes_compute.gate import diagnose, log_left_out
 from bayes_compute.observations import Observations
 from bayes_compute.summaries import doubling_time, growth_factor
 
-PRIOR_DRAWS = 4000
+if TYPE_CHECKING:  # slow to import
+    import pymc as pm
+
+    from bayes_compute.sampling import Density
 
 UNITS = {
     "transition_year": "year",
@@ -88,25 +91,24 @@ def fit(
     InputError
         If there is no such model, or an argument is out of range.
     """
-    import nutpie
+    from bayes_compute.sampling import prior_draws
 
     _check_arguments(draws, tune, chains, prob)
     module = _model(model)
     pm_model = module.build(observations, flat_dates=flat_dates)
     likelihood = module.regression(observations, flat_dates=flat_dates)
     sampled_part = likelihood.focused(SAMPLED_NATS)
-    sampled = nutpie.sample(
-        _compiled(model, pm_model, sampled_part.data),
+    hyper, sample_stats = _density(model, pm_model).sample(
+        sampled_part.data,
         draws=draws,
         tune=tune,
         chains=chains,
         cores=min(chains, os.process_cpu_count() or 1),
         seed=seed,
-        progress_bar=progress,
+        progress=progress,
     )
     rng = np.random.default_rng([seed, chains, draws])
     coords = {"era": list(module.ERAS), "transition": list(module.TRANSITIONS)}
-    hyper = sampled["posterior"].to_dataset()[_names(pm_model)]
     hyper = hyper.assign_coords(domain=list(observations.domains))
     posterior = _draw_back(likelihood.focused(DRAWN_NATS).draw, hyper, coords, rng)
     prior = _draw_back(likelihood.draw_prior, prior_draws(pm_model, seed), coords, rng)
@@ -114,7 +116,7 @@ def fit(
         {
             "prior": prior,
             "posterior": posterior,
-            "sample_stats": sampled["sample_stats"].to_dataset(),
+            "sample_stats": sample_stats,
             **_per_system(posterior, observations, rng),
         }
     )
@@ -180,47 +182,17 @@ def _model(name: str) -> ModuleType:
         ) from None
 
 
-_COMPILED: dict[tuple[str, int], Any] = {}
+_DENSITIES: dict[tuple[str, int], "Density"] = {}
 
 
-def _compiled(model: str, pm_model, data: dict[str, np.ndarray]):
+def _density(model: str, pm_model: Any) -> "Density":
     """Compile a model once in a process; other data are swapped in, which takes no time."""
-    import nutpie
+    from bayes_compute.sampling import Density
 
     key = (model, len(pm_model.coords["domain"]))
-    if key not in _COMPILED:
-        _COMPILED[key] = nutpie.compile_pymc_model(pm_model, backend="numba")
-    return _COMPILED[key].with_data(**data)
-
-
-def _names(pm_model) -> list[str]:
-    return [variable.name for variable in (*pm_model.free_RVs, *pm_model.deterministics)]
-
-
-def prior_draws(pm_model, seed: int) -> xr.Dataset:
-    """Hyperparameters from their priors.
-
-    Parameters
-    ----------
-    pm_model : pm.Model
-    seed : int
-
-    Returns
-    -------
-    xarray.Dataset
-        One chain of 4,000 draws.
-    """
-    import pymc as pm
-
-    names = _names(pm_model)
-    values = pm.draw(
-        [pm_model[name] for name in names], PRIOR_DRAWS, random_seed=seed, mode="FAST_COMPILE"
-    )
-    dims = {name: ("chain", "draw", *pm_model.named_vars_to_dims.get(name, ())) for name in names}
-    return xr.Dataset(
-        {name: (dims[name], value[None]) for name, value in zip(names, values, strict=True)},
-        {"chain": [0], "draw": np.arange(PRIOR_DRAWS), "domain": list(pm_model.coords["domain"])},
-    )
+    if key not in _DENSITIES:
+        _DENSITIES[key] = Density(pm_model)
+    return _DENSITIES[key]
 
 
 def hyperparameters(draws: xr.Dataset) -> Hyperparameters:
@@ -302,7 +274,7 @@ def _per_system(
 
 
 def _prior_text(
-    pm_model, likelihood: CollapsedRegression, transitions: list[str]
+    pm_model: "pm.Model", likelihood: CollapsedRegression, transitions: list[str]
 ) -> dict[str, str]:
     """Every prior, in words."""
     era, text = likelihood.prior, {rv.name: rv.str_repr() for rv in pm_model.free_RVs}

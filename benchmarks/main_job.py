@@ -23,9 +23,10 @@ from scipy import stats
 import bayes_compute as bc
 from bayes_compute.changepoint.regression import Hyperparameters, era_year
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR
-from bayes_compute.inference import hyperparameters, prior_draws
+from bayes_compute.inference import hyperparameters
 from bayes_compute.models import three_eras
 from bayes_compute.observations import Observations
+from bayes_compute.sampling import prior_draws
 
 REPEATS = 3
 

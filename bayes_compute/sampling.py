@@ -1,0 +1,169 @@
+"""NUTS on the density of a PyMC model, compiled once on a machine rather than once a run.
+
+``nutpie.compile_pymc_model`` wraps the density in C functions that Numba cannot cache, which
+takes several times as long as sampling does. PyTensor caches the functions that it compiles, so
+nutpie is given one of these, which releases the interpreter's lock for chains to run in parallel.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import nutpie
+import pymc as pm
+import xarray as xr
+from nutpie.compiled_pyfunc import from_pyfunc
+from pymc.blocking import DictToArrayBijection
+from pytensor.compile.maker import function
+from pytensor.compile.mode import NUMBA, Mode
+from pytensor.graph.replace import vectorize_graph
+from pytensor.link.numba.dispatch.basic import numba_njit
+from pytensor.link.numba.linker import NumbaLinker
+from pytensor.tensor.type import tensor
+
+PRIOR_DRAWS = 4000
+
+
+class _Unlocked(NumbaLinker):
+    """Compile as PyTensor does, but without the interpreter's lock."""
+
+    def jit_compile(self, fn_and_cache):
+        fn, key = fn_and_cache
+        return numba_njit(fn.py_func, final_function=True, cache=key is not None, nogil=True)
+
+
+_COMPILED: Any = Mode(linker=_Unlocked(), optimizer=NUMBA._optimizer)
+_ONCE: Any = "FAST_COMPILE"  # Python is faster where a graph is evaluated once
+
+
+class Density:
+    """Posterior density of a PyMC model of continuous variables, compiled.
+
+    Parameters
+    ----------
+    model : pm.Model
+        Its shared variables are its data.
+    """
+
+    def __init__(self, model: pm.Model):
+        compiled: Any = model.logp_dlogp_function(ravel_inputs=True, mode=_COMPILED)
+        self._function = compiled._pytensor_function.vm.jit_fn  # stateless: threads share it
+        self._data = [variable.name for variable in compiled._pytensor_function.get_shared()]
+        self._start = DictToArrayBijection.map(model.initial_point())
+        self._model, self._constrain = model, _constrain(model)
+
+    def sample(
+        self,
+        data: Mapping[str, np.ndarray],
+        *,
+        draws: int,
+        tune: int,
+        chains: int,
+        cores: int,
+        seed: int,
+        progress: bool,
+    ) -> tuple[xr.Dataset, xr.Dataset]:
+        """Sample with nutpie.
+
+        Parameters
+        ----------
+        data : mapping of str to ndarray
+            Value of each shared variable.
+        draws, tune, chains, cores, seed : int
+        progress : bool
+            Show a progress bar.
+
+        Returns
+        -------
+        posterior, sample_stats : xarray.Dataset
+        """
+        density, start = self._function, self._start.data
+        shared = [np.ascontiguousarray(data[name]) for name in self._data]
+
+        def log_density(point):
+            value, gradient = density(point, *shared)
+            return value.item(), gradient
+
+        def near_start(chain_seed):
+            return start + np.random.default_rng(chain_seed).uniform(-1, 1, len(start))
+
+        sampled = nutpie.sample(
+            from_pyfunc(
+                len(start),
+                lambda: log_density,
+                lambda *_: lambda point: {"point": point},
+                [start.dtype],
+                [start.shape],
+                ["point"],
+                make_initial_point_fn=near_start,
+            ),
+            draws=draws,
+            tune=tune,
+            chains=chains,
+            cores=cores,
+            seed=seed,
+            progress_bar=progress,
+        )
+        points = sampled["posterior"]["point"].to_numpy()
+        posterior = _labelled(self._model, self._constrain(points))
+        return posterior, sampled["sample_stats"].to_dataset()
+
+
+def _constrain(model: Any):
+    """Compile what takes points, shape (chain, draw, n), to the model's variables."""
+    value = model.continuous_value_vars
+    start = model.initial_point()
+    shapes = [np.shape(start[variable.name]) for variable in value]
+    part = [
+        tensor(variable.name, dtype=variable.dtype, shape=(None, None, *shape))
+        for variable, shape in zip(value, shapes, strict=True)
+    ]
+    one: Any = model.replace_rvs_by_values([model[name] for name in names(model)])
+    many = vectorize_graph(one, dict(zip(value, part, strict=True)))
+    constrained = function(part, many, mode=_ONCE, on_unused_input="ignore")
+    ends = np.cumsum([np.prod(shape, dtype=int) for shape in shapes])
+
+    def constrain(points):
+        leading = points.shape[:2]
+        flat = zip(np.split(points, ends[:-1], axis=2), shapes, strict=True)
+        found: Any = constrained(*(piece.reshape(*leading, *shape) for piece, shape in flat))
+        every = []
+        for values, variable in zip(found, one, strict=True):  # constants lack leading dimensions
+            shape = values.shape[values.ndim - variable.ndim :]
+            every.append(np.broadcast_to(values, (*leading, *shape)))
+        return every
+
+    return constrain
+
+
+def prior_draws(model: pm.Model, seed: int) -> xr.Dataset:
+    """Draw every variable of a model from its prior.
+
+    Parameters
+    ----------
+    model : pm.Model
+    seed : int
+
+    Returns
+    -------
+    xarray.Dataset
+        One chain of 4,000 draws.
+    """
+    variables = [model[name] for name in names(model)]
+    drawn = pm.draw(variables, PRIOR_DRAWS, random_seed=seed, mode=_ONCE)
+    return _labelled(model, [values[None] for values in drawn])
+
+
+def names(model: pm.Model) -> list[str]:
+    """Names of a model's variables."""
+    return [variable.name for variable in (*model.free_RVs, *model.deterministics)]
+
+
+def _labelled(model: Any, values) -> xr.Dataset:
+    named = zip(names(model), values, strict=True)
+    dims = model.named_vars_to_dims
+    found = xr.Dataset({name: (("chain", "draw", *dims.get(name, ())), v) for name, v in named})
+    return found.assign_coords(
+        {name: list(labels) for name, labels in model.coords.items() if name in found.dims}
+        | {name: np.arange(found.sizes[name]) for name in ("chain", "draw")}
+    )
