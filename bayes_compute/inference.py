@@ -17,15 +17,15 @@ import xarray as xr
 
 from bayes_compute import __version__
 from bayes_compute.changepoint.regression import (
-    DRAWN_NATS,
-    SAMPLED_NATS,
+    DRAWN_WITHOUT,
+    SAMPLED_WITHOUT,
     CollapsedRegression,
     Hyperparameters,
     era_year,
 )
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR
 from bayes_compute.errors import InputError, NotConverged
-from bayes_compute.gate import diagnose, log_left_out
+from bayes_compute.gate import diagnose, left_out
 from bayes_compute.observations import Observations
 from bayes_compute.summaries import doubling_time, growth_factor
 
@@ -97,9 +97,9 @@ def fit(
     module = _model(model)
     pm_model = module.build(observations, flat_dates=flat_dates)
     likelihood = module.regression(observations, flat_dates=flat_dates)
-    sampled_part = likelihood.focused(SAMPLED_NATS)
+    to_sample, to_draw = map(likelihood.focused, (SAMPLED_WITHOUT, DRAWN_WITHOUT))
     hyper, sample_stats = _density(model, pm_model).sample(
-        sampled_part.data,
+        to_sample.data,
         draws=draws,
         tune=tune,
         chains=chains,
@@ -110,7 +110,7 @@ def fit(
     rng = np.random.default_rng([seed, chains, draws])
     coords = {"era": list(module.ERAS), "transition": list(module.TRANSITIONS)}
     hyper = hyper.assign_coords(domain=list(observations.domains))
-    posterior = _draw_back(likelihood.focused(DRAWN_NATS).draw, hyper, coords, rng)
+    posterior = _draw_back(to_draw.draw, hyper, coords, rng)
     prior = _draw_back(likelihood.draw_prior, prior_draws(pm_model, seed), coords, rng)
     tree = xr.DataTree.from_dict(
         {
@@ -141,8 +141,8 @@ def fit(
         "flat_dates": int(flat_dates),
         "units": json.dumps(UNITS),
     }
-    left_out = log_left_out(likelihood, sampled_part, hyperparameters(hyper))
-    diagnostics = diagnose(tree, likelihood, left_out)
+    without = left_out(likelihood, to_sample, to_draw, hyperparameters(hyper))
+    diagnostics = diagnose(tree, likelihood, without)
     tree.attrs["diagnostics"] = json.dumps(diagnostics)
     tree.attrs["converged"] = int(not diagnostics["failures"])
     if diagnostics["failures"]:

@@ -87,6 +87,7 @@ class Density:
         def near_start(chain_seed):
             return start + np.random.default_rng(chain_seed).uniform(-1, 1, len(start))
 
+        log_density(start)  # compiles, so that the progress bar starts when sampling does
         sampled = nutpie.sample(
             from_pyfunc(
                 len(start),

@@ -60,7 +60,8 @@ def speed() -> None:
             print(
                 f"  {systems.n} rows: sampling {min(seconds):.1f} to {max(seconds):.1f} s, "
                 f"worst R-hat {checks['worst_r_hat']:.3f}, smallest ESS {ess}, "
-                f"{checks['divergences']} divergences, left out {checks['left_out']:.3f}"
+                f"{checks['divergences']} divergences, left out {checks['sampled_without']:.3f}, "
+                f"{checks['drawn_without']:.0e}"
             )
     systems = observations(fine_tunes=True)
     seconds = []

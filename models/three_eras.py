@@ -10,8 +10,11 @@ where ``variance`` is what is known of the error of that FLOP figure. Growth is 
 over eras, and offsets over domains. Eras are numbered: which way of getting compute they stand
 for is not told by dates alone.
 
-Transition dates, levels and growth are integrated out in closed form, so the sampler moves in
-the smooth rest only; they are drawn back exactly afterwards.
+Level and growth are independent a priori in 2010, in the middle of the systems. Another year of
+reference would say something else of lines there, and move dates a little.
+
+Transition dates, levels, growth and scatter are integrated out, so the sampler moves in the
+smooth rest only; they are drawn back exactly afterwards.
 
 References
 ----------
@@ -25,7 +28,7 @@ import pymc as pm
 
 from bayes_compute.changepoint.dates import around, flat
 from bayes_compute.changepoint.op import collapsed_log_likelihood
-from bayes_compute.changepoint.regression import SAMPLED_NATS, CollapsedRegression, EraPrior
+from bayes_compute.changepoint.regression import SAMPLED_WITHOUT, CollapsedRegression, EraPrior
 from bayes_compute.observations import Observations
 
 ERAS = ("1", "2", "3")
@@ -72,7 +75,7 @@ def build(observations: Observations, flat_dates: bool = False) -> pm.Model:
     pm.Model
         Its free variables are what the closed form leaves.
     """
-    likelihood = regression(observations, flat_dates).focused(SAMPLED_NATS)
+    likelihood = regression(observations, flat_dates).focused(SAMPLED_WITHOUT)
     with pm.Model(coords={"domain": observations.domains}) as model:
         # OOM/year: 2.5x a year, 0.8x to 8x (90 %)
         growth_mean = pm.Normal("growth_mean", 0.4, 0.3)

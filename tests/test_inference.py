@@ -152,17 +152,19 @@ def test_too_few_draws_are_refused_with_the_quantity_and_a_remedy(observations):
 
 def test_dates_piled_up_at_the_last_system_are_refused(dt, observations):
     likelihood, piled = three_eras.regression(observations), dt.copy(deep=True)
-    assert diagnose(piled, likelihood, 0.0)["failures"] == []
+    assert diagnose(piled, likelihood, {})["failures"] == []
     date = piled["posterior"]["transition_year"]
     last = era_year(observations.year)[-1]
     date[:, :50, 1] = last - 1e-6 * np.arange(50)  # a tenth of the draws
-    failures = diagnose(piled, likelihood, 0.0)["failures"]
+    failures = diagnose(piled, likelihood, {})["failures"]
     assert any("piled up at" in row["what"] for row in failures), failures
 
 
 def test_leaving_too_much_out_is_refused(dt, observations):
-    failures = diagnose(dt, three_eras.regression(observations), 0.2)["failures"]
-    assert [row["what"] for row in failures] == ["left_out"]
+    failures = diagnose(
+        dt, three_eras.regression(observations), {"sampled_without": 0.2, "drawn_without": 0.02}
+    )["failures"]
+    assert [row["what"] for row in failures] == ["sampled_without", "drawn_without"]
 
 
 @pytest.mark.parametrize(

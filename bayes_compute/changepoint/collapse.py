@@ -16,8 +16,8 @@ def log_likelihood(
     growth_sd,
     offset,
     sums,
+    fixed,
     weight,
-    log_prior,
     level_mean,
     level_sd,
     log_mass,
@@ -31,9 +31,10 @@ def log_likelihood(
     growth_mean, growth_sd : float
     offset : ndarray, shape (D,)
     sums : ndarray, shape (C, D, 6, G + 2)
+    fixed : ndarray, shape (4, M)
+        As :func:`bayes_compute.changepoint.eras.era_evidence` takes it.
     weight : ndarray, shape (C, J)
         Of a system of each class, for each scatter.
-    log_prior : ndarray, shape (J,)
     level_mean, level_sd : float
     log_mass : ndarray, shape (K, K, G)
     spans : ndarray of int, shape (P, 5)
@@ -45,13 +46,15 @@ def log_likelihood(
     gradient : ndarray, shape (2 + D,)
     """
     moment = moments.residual_moments(sums, level_mean, growth_mean, offset)
-    weighted = moments.weighted_sums(moment, weight)
-    evidence, share = eras.era_evidence(weighted, spans, log_prior, level_sd, growth_sd)
+    residual = moments.residual_sums(moment, weight)
+    evidence, share, line = eras.era_evidence(fixed, residual, spans, level_sd, growth_sd)
     total, entered_rest, closed_rest = recursion.backward(spans, rows, evidence, log_mass)
     of_span, _ = recursion.probabilities(
         spans, rows, evidence, log_mass, total, entered_rest, closed_rest
     )
-    adjoint, in_growth_sd = eras.gradient(weighted, spans, of_span, share, level_sd, growth_sd)
+    adjoint, in_growth_sd = eras.gradient(
+        fixed, residual, spans, of_span, share, line, level_sd, growth_sd
+    )
     in_growth_mean, in_offset = moments.chain_rule(
         adjoint, weight, sums, moment, level_mean, growth_mean, offset
     )
@@ -66,8 +69,8 @@ def probabilities(
     growth_sd,
     offset,
     sums,
+    fixed,
     weight,
-    log_prior,
     level_mean,
     level_sd,
     log_mass,
@@ -76,8 +79,8 @@ def probabilities(
 ):
     """Probabilities of spans (P,), cells (K, G) and scatters (M,) at one point."""
     moment = moments.residual_moments(sums, level_mean, growth_mean, offset)
-    weighted = moments.weighted_sums(moment, weight)
-    evidence, share = eras.era_evidence(weighted, spans, log_prior, level_sd, growth_sd)
+    residual = moments.residual_sums(moment, weight)
+    evidence, share, _ = eras.era_evidence(fixed, residual, spans, level_sd, growth_sd)
     rest = recursion.backward(spans, rows, evidence, log_mass)
     of_span, of_cell = recursion.probabilities(spans, rows, evidence, log_mass, *rest)
     return of_span, of_cell, share
@@ -86,7 +89,7 @@ def probabilities(
 @nb.njit(cache=True, nogil=True)
 def draw_histories(
     growth_mean, growth_sd, offset,
-    sums, weight, log_prior, level_mean, level_sd, log_mass, spans, rows,
+    sums, fixed, weight, level_mean, level_sd, log_mass, spans, rows,
     variance, sigma, log_sigma_prior, for_cell, for_sigma, normal,
 ):  # fmt: skip
     """Draw cells, then each era's scatter and line, for S draws of the hyperparameters.
@@ -112,8 +115,8 @@ def draw_histories(
     for s in range(n_draws):
         moment = moments.residual_moments(sums, level_mean, growth_mean[s], offset[s])
         if n_eras > 1:
-            weighted = moments.weighted_sums(moment, weight)
-            evidence, _ = eras.era_evidence(weighted, spans, log_prior, level_sd, growth_sd[s])
+            residual = moments.residual_sums(moment, weight)
+            evidence, _, _ = eras.era_evidence(fixed, residual, spans, level_sd, growth_sd[s])
             _, entered_rest, closed_rest = recursion.backward(spans, rows, evidence, log_mass)
             cell[s] = recursion.draw_cells(
                 spans, rows, evidence, log_mass, entered_rest, closed_rest, for_cell[s]
@@ -122,16 +125,21 @@ def draw_histories(
             start = cell[s, era - 1] + 1 if era > 0 else 0
             stop = cell[s, era] + 1 if era < n_eras - 1 else n_cells + 1
             own = moment[:, :, stop : stop + 1] - moment[:, :, start : start + 1]
-            own_sums = moments.weighted_sums(own, all_weight)
+            own_fixed = moments.fixed_sums(own, all_weight)
+            own_residual = moments.residual_sums(own, all_weight)
             for j in range(len(sigma)):
                 log_density[j], _, _ = eras.line_posterior(
-                    own_sums[:, 0, j], level_sd, growth_sd[s]
+                    own_fixed[:, 0, j], own_residual[:, 0, j], level_sd, growth_sd[s]
                 )
                 log_density[j] += log_sigma_prior[j]
             scatter[s, era] = np.exp(_invert(log_sigma, log_density, for_sigma[s, era]))
-            own_weight = 1 / (scatter[s, era] ** 2 + variance)
-            segment = moments.weighted_sums(own, own_weight.reshape(-1, 1))
-            _, mean, factor = eras.line_posterior(segment[:, 0, 0], level_sd, growth_sd[s])
+            own_weight = (1 / (scatter[s, era] ** 2 + variance)).reshape(-1, 1)
+            _, mean, factor = eras.line_posterior(
+                moments.fixed_sums(own, own_weight)[:, 0, 0],
+                moments.residual_sums(own, own_weight)[:, 0, 0],
+                level_sd,
+                growth_sd[s],
+            )
             z, t = normal[s, era]
             level[s, era] = level_mean + level_sd * (mean[0] + factor[0] * z)
             growth[s, era] = growth_mean[s] + growth_sd[s] * (

@@ -116,8 +116,7 @@ class ContinuousRegression:
             observations.domain,
             (len(variance), len(observations.domains)),
         )
-        # rounding must not halve a cell between two dates that are just so far apart
-        cells = DateCells.between(date, dates, (1 + 1e-9) / per_year)
+        cells = DateCells.between(date, dates, 1 / per_year)
         columns = np.concatenate([[0], cells.position, [len(sums) - 1]])
         sums = np.ascontiguousarray(np.moveaxis(sums[columns], 0, -1))
         return cls(cells, sums, variance, level_mean, level_sd)

@@ -16,8 +16,9 @@ from scipy import stats
 
 from bayes_compute.errors import InputError
 
-_NODES = 24  # Gauss-Legendre nodes a cell; date priors are smooth inside a cell
+_NODES = 12  # Gauss-Legendre nodes a panel
 _TAIL = 1e-13  # prior mass beyond which an unbounded cell is cut for quadrature
+_QUANTILES = 10.0 ** np.arange(-13, 0)  # of either tail, where cells are cut into panels
 
 
 class Density(Protocol):
@@ -47,7 +48,8 @@ def around(mean: float, sd: float, year: np.ndarray) -> Any:
         If the systems lie where the density has practically no mass.
     """
     low, high = float(np.min(year)), float(np.max(year))
-    if not high > low or stats.norm.sf(low, mean, sd) - stats.norm.sf(high, mean, sd) < 1e-6:
+    _check_period(low, high)
+    if stats.norm.sf(low, mean, sd) - stats.norm.sf(high, mean, sd) < 1e-6:
         raise InputError(
             f"the systems date from {low:.1f} to {high:.1f}, but the prior puts a transition at "
             f"{mean:g} with a standard deviation of {sd:g} years; choose systems around that date"
@@ -59,12 +61,16 @@ def around(mean: float, sd: float, year: np.ndarray) -> Any:
 def flat(low: float, year: np.ndarray) -> Any:
     """Uniform density of a date from ``low``, or the first system, to the last system."""
     start, end = max(low, float(np.min(year))), float(np.max(year))
+    _check_period(start, end)
+    return stats.uniform(start, end - start)
+
+
+def _check_period(start: float, end: float) -> None:
     if not end > start:
         raise InputError(
             f"every system dates from {end:.1f} or earlier, where no transition can be told; "
             f"add systems published after {start:.1f}"
         )
-    return stats.uniform(start, end - start)
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,7 +115,8 @@ class DateCells:
             low = min([inner[0], *(float(prior.ppf(_TAIL)) for prior in priors)])
             high = max([inner[-1], *(float(prior.isf(_TAIL)) for prior in priors)])
             inner = np.unique([low, *inner, high])
-            parts = np.ceil(np.diff(inner) / widest).astype(int)
+            parts = np.ceil(np.diff(inner) / widest - 1e-9).astype(int)  # rounding must not split
+            parts = np.maximum(parts, 1)
             pairs = zip(inner[:-1], inner[1:], parts, strict=True)
             inner = np.unique(np.concatenate([np.linspace(a, b, m + 1) for a, b, m in pairs]))
         edges = np.concatenate([[-np.inf], inner, [np.inf]])
@@ -136,21 +143,21 @@ class DateCells:
         share a cell with the mass of their ordered part of it: half the square for two equal
         densities.
         """
-        k_max, low, high = len(self.priors), *self._finite_edges()
-        half = (high - low) / 2
-        unit, weight, cumulate = _legendre(_NODES)
+        k_max, edges = len(self.priors), self.edges
         mass = np.zeros((k_max, k_max, self.n_cells))
         for k, prior in enumerate(self.priors):  # the mass of one date needs no quadrature
-            below = prior.cdf(self.edges[1:]) - prior.cdf(self.edges[:-1])
-            above = prior.sf(self.edges[:-1]) - prior.sf(self.edges[1:])
-            mass[k, k] = np.where(prior.cdf(self.edges[1:]) < 0.5, below, above)
-        t = (low + high)[:, None] / 2 + half[:, None] * unit
-        density = [np.nan_to_num(prior.pdf(t)) * half[:, None] for prior in self.priors]
-        for j in range(k_max):
-            integrand = density[j]
-            for k in range(j + 1, k_max):
-                integrand = density[k] * (integrand @ cumulate.T)
-                mass[j, k] = integrand @ weight
+            below = prior.cdf(edges[1:]) - prior.cdf(edges[:-1])
+            above = prior.sf(edges[:-1]) - prior.sf(edges[1:])
+            mass[k, k] = np.where(prior.cdf(edges[1:]) < 0.5, below, above)
+        if k_max > 1:
+            cell, half, t, cumulate, weight = self._panels()
+            density = [np.nan_to_num(prior.pdf(t)) * half[:, None] for prior in self.priors]
+            for j in range(k_max):
+                integrand = density[j]
+                for k in range(j + 1, k_max):
+                    before = _sum_before(integrand @ weight, cell)
+                    integrand = density[k] * (integrand @ cumulate.T + before[:, None])
+                    mass[j, k] = np.bincount(cell, integrand @ weight, self.n_cells)
         with np.errstate(divide="ignore"):
             return np.log(np.maximum(mass, 0.0))
 
@@ -181,12 +188,43 @@ class DateCells:
             todo = todo[np.any(np.diff(date[todo], axis=1) <= 0, axis=1)]
         return date
 
+    def _panels(self) -> tuple[np.ndarray, ...]:
+        """Parts of cells in which no prior changes much, for quadrature.
+
+        Returns
+        -------
+        cell, half : ndarray, shape (N,)
+            Cell of each panel, in order, and half its width.
+        t : ndarray, shape (N, n)
+            Gauss-Legendre nodes.
+        cumulate, weight : ndarray, shape (n, n) and (n,)
+            From :func:`_legendre`.
+        """
+        low, high = self._finite_edges()
+        quantiles = [f(_QUANTILES) for prior in self.priors for f in (prior.ppf, prior.isf)]
+        medians = [prior.ppf(0.5) for prior in self.priors]
+        cuts = np.unique(np.concatenate([low, high, *quantiles, medians]))
+        cuts = cuts[(cuts >= low[0]) & (cuts <= high[-1])]
+        middle, half = (cuts[1:] + cuts[:-1]) / 2, np.diff(cuts) / 2
+        unit, weight, cumulate = _legendre(_NODES)
+        cell = np.clip(np.searchsorted(self.edges, middle) - 1, 0, self.n_cells - 1)
+        return cell, half, middle[:, None] + half[:, None] * unit, cumulate, weight
+
     def _finite_edges(self) -> tuple[np.ndarray, np.ndarray]:
         low, high = self.edges[:-1].copy(), self.edges[1:].copy()
         inner = self.edges[np.isfinite(self.edges)]
         low[0] = min([inner[0], *(float(prior.ppf(_TAIL)) for prior in self.priors)])
         high[-1] = max([inner[-1], *(float(prior.isf(_TAIL)) for prior in self.priors)])
         return low, high
+
+
+def _sum_before(value: np.ndarray, group: np.ndarray) -> np.ndarray:
+    """Sum of the earlier members of each one's group; groups stand together."""
+    before = np.zeros_like(value)
+    for i in range(1, len(value)):  # differences of a cumulative sum would cancel
+        if group[i] == group[i - 1]:
+            before[i] = before[i - 1] + value[i - 1]
+    return before
 
 
 def _legendre(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -34,7 +34,9 @@ NEGLIGIBLE = 1e-9  # probability below which a span is left out of the gradient
 
 @nb.njit(cache=True, fastmath=REORDER, error_model="numpy", nogil=True)
 def exponentiate(x, factor, bits):
-    """Replace ``x`` by ``exp(x) * factor``, to 1e-14; for ``x`` from -700 to 0.
+    """Replace ``x`` by ``exp(x) * factor``, for ``x`` from -700 to 0.
+
+    The relative error is below 1e-14, and grows as rounding of ``x`` does: 3e-14 at -40.
 
     Cody-Waite reduction and a Taylor polynomial, free of branches so that it vectorises (three
     times as fast as calls of ``exp``); ``bits`` is integer scratch of the same length.
@@ -61,16 +63,17 @@ def exponentiate(x, factor, bits):
 
 
 @nb.njit(cache=True, fastmath=REORDER, error_model="numpy", nogil=True)
-def era_evidence(sums, spans, log_prior, level_sd, growth_sd):
+def era_evidence(fixed, residual, spans, level_sd, growth_sd):
     """Log evidence of eras, their scatter integrated out.
 
     Parameters
     ----------
-    sums : ndarray, shape (7, G + 2, J)
-        From :func:`bayes_compute.changepoint.moments.weighted_sums`.
+    fixed : ndarray, shape (4, M)
+        ``N``, ``S1``, ``S2``, and log prior plus half the sum of log weights, of each scatter of
+        each span.
+    residual : ndarray, shape (3, G + 2, J)
+        From :func:`bayes_compute.changepoint.moments.residual_sums`.
     spans : ndarray of int, shape (P, 5)
-    log_prior : ndarray, shape (J,)
-        Log prior weight of each scatter.
     level_sd, growth_sd : float
 
     Returns
@@ -78,30 +81,38 @@ def era_evidence(sums, spans, log_prior, level_sd, growth_sd):
     evidence : ndarray, shape (P,)
     share : ndarray, shape (M,)
         Posterior probability of each scatter of each span.
+    line : ndarray, shape (3, M)
+        Posterior mean of level and growth, in prior sds, and ``1 / |P|``.
     """
-    n_spans = len(spans)
-    size = spans[-1, 4] + spans[-1, 3] - spans[-1, 2]
+    n_spans, size = len(spans), fixed.shape[1]
     evidence, share, factor = np.empty(n_spans), np.empty(size), np.empty(size)
-    for p in range(n_spans):
+    line = np.empty((3, size))
+    mu, nu, scale = line
+    for p in range(n_spans):  # short loops that gather; the long one after it vectorises
         # unsigned, so that no index is checked for counting from the end
         start, stop = np.uint64(spans[p, 0]), np.uint64(spans[p, 1] + 1)
         low, high, first = np.uint64(spans[p, 2]), np.uint64(spans[p, 3]), np.uint64(spans[p, 4])
         for j in range(low, high):
             m = first + (j - low)
-            a = 1 + level_sd * level_sd * (sums[0, stop, j] - sums[0, start, j])
-            b = 1 + growth_sd * growth_sd * (sums[2, stop, j] - sums[2, start, j])
-            c = level_sd * growth_sd * (sums[1, stop, j] - sums[1, start, j])
-            u = level_sd * (sums[3, stop, j] - sums[3, start, j])
-            v = growth_sd * (sums[4, stop, j] - sums[4, start, j])
-            scale = 1 / (a * b - c * c)
-            rest = (sums[6, stop, j] - sums[6, start, j]) - (sums[5, stop, j] - sums[5, start, j])
-            rest += (b * u * u - 2 * c * u * v + a * v * v) * scale
-            share[m] = log_prior[j] + 0.5 * rest
-            factor[m] = np.sqrt(scale)
-        top = share[first]
-        for m in range(first, first + (high - low)):
+            mu[m] = residual[0, stop, j] - residual[0, start, j]
+            nu[m] = residual[1, stop, j] - residual[1, start, j]
+            share[m] = residual[2, stop, j] - residual[2, start, j]
+    n, x, xx, constant = fixed
+    for m in range(size):
+        a = 1 + level_sd * level_sd * n[m]
+        b = 1 + growth_sd * growth_sd * xx[m]
+        c = level_sd * growth_sd * x[m]
+        u, v = level_sd * mu[m], growth_sd * nu[m]
+        scale[m] = 1 / (a * b - c * c)
+        mu[m], nu[m] = (b * u - c * v) * scale[m], (a * v - c * u) * scale[m]
+        share[m] = constant[m] + 0.5 * (u * mu[m] + v * nu[m] - share[m])
+        factor[m] = np.sqrt(scale[m])
+    for p in range(n_spans):
+        first = np.uint64(spans[p, 4])
+        last, top = first + np.uint64(spans[p, 3] - spans[p, 2]), -np.inf
+        for m in range(first, last):
             top = max(top, share[m])
-        for m in range(first, first + (high - low)):
+        for m in range(first, last):
             share[m] -= top
         evidence[p] = top
     exponentiate(share, factor, np.empty(size, dtype=np.int64))
@@ -114,49 +125,43 @@ def era_evidence(sums, spans, log_prior, level_sd, growth_sd):
         inverse = 1 / total
         for m in range(first, last):
             share[m] *= inverse
-    return evidence, share
+    return evidence, share, line
 
 
 @nb.njit(cache=True, fastmath=REORDER, error_model="numpy", nogil=True)
-def gradient(sums, spans, of_span, share, level_sd, growth_sd):
+def gradient(fixed, residual, spans, of_span, share, line, level_sd, growth_sd):
     """Gradient of the log of the sum over all dates and scatters.
 
     Parameters
     ----------
     of_span : ndarray, shape (P,)
         From :func:`bayes_compute.changepoint.recursion.probabilities`.
+    share, line : ndarray
+        From :func:`era_evidence`, as are the others.
 
     Returns
     -------
     adjoint : ndarray, shape (3, G + 2, J)
-        Gradient in R0, R1 and Q of ``sums``.
+        Gradient in ``residual``.
     in_growth_sd : float
         Gradient in ``growth_sd`` at fixed sums.
     """
-    _, n_columns, n_scatters = sums.shape
-    adjoint, slope = np.zeros((3, n_columns, n_scatters)), 0.0
+    adjoint, slope = np.zeros(residual.shape), 0.0
+    n, x, xx, _ = fixed
+    mu, nu, scale = line
     for p in range(len(spans)):
         if of_span[p] < NEGLIGIBLE:
             continue
         start, stop = np.uint64(spans[p, 0]), np.uint64(spans[p, 1] + 1)
         low, high, first = np.uint64(spans[p, 2]), np.uint64(spans[p, 3]), np.uint64(spans[p, 4])
         for j in range(low, high):
-            w = of_span[p] * share[first + (j - low)]
-            if w < NEGLIGIBLE:
-                continue
-            x = sums[1, stop, j] - sums[1, start, j]
-            xx = sums[2, stop, j] - sums[2, start, j]
-            xr = sums[4, stop, j] - sums[4, start, j]
-            a = 1 + level_sd * level_sd * (sums[0, stop, j] - sums[0, start, j])
-            b = 1 + growth_sd * growth_sd * xx
-            c = level_sd * growth_sd * x
-            u = level_sd * (sums[3, stop, j] - sums[3, start, j])
-            v = growth_sd * xr
-            scale = 1 / (a * b - c * c)
-            mu, nu = (b * u - c * v) * scale, (a * v - c * u) * scale  # in prior sds
-            in_c, in_b = c * scale - mu * nu, a * scale + nu * nu
-            slope += w * (nu * xr + level_sd * x * in_c - growth_sd * xx * in_b)
-            in_r, in_xr = level_sd * w * mu, growth_sd * w * nu
+            m = first + (j - low)
+            w = of_span[p] * share[m]
+            xr = residual[1, stop, j] - residual[1, start, j]
+            in_c = level_sd * growth_sd * x[m] * scale[m] - mu[m] * nu[m]
+            in_b = (1 + level_sd * level_sd * n[m]) * scale[m] + nu[m] * nu[m]
+            slope += w * (nu[m] * xr + level_sd * x[m] * in_c - growth_sd * xx[m] * in_b)
+            in_r, in_xr = level_sd * w * mu[m], growth_sd * w * nu[m]
             adjoint[0, stop, j] += in_r
             adjoint[0, start, j] -= in_r
             adjoint[1, stop, j] += in_xr
@@ -167,8 +172,14 @@ def gradient(sums, spans, of_span, share, level_sd, growth_sd):
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
-def line_posterior(segment, level_sd, growth_sd):
-    """Posterior of an era's line given its sums (7,), in units of the prior sds.
+def line_posterior(fixed, residual, level_sd, growth_sd):
+    """Posterior of an era's line, in units of the prior sds.
+
+    Parameters
+    ----------
+    fixed, residual : ndarray, shape (4,) and (3,)
+        Of the era.
+    level_sd, growth_sd : float
 
     Returns
     -------
@@ -178,12 +189,12 @@ def line_posterior(segment, level_sd, growth_sd):
     factor : (float, float, float)
         Lower Cholesky factor of their covariance, row by row.
     """
-    a = 1 + level_sd**2 * segment[0]
-    b = 1 + growth_sd**2 * segment[2]
-    c = level_sd * growth_sd * segment[1]
-    u, v = level_sd * segment[3], growth_sd * segment[4]
+    a = 1 + level_sd**2 * fixed[0]
+    b = 1 + growth_sd**2 * fixed[2]
+    c = level_sd * growth_sd * fixed[1]
+    u, v = level_sd * residual[0], growth_sd * residual[1]
     det = a * b - c * c
     mean = ((b * u - c * v) / det, (a * v - c * u) / det)
-    log_evidence = 0.5 * (segment[6] - segment[5] - np.log(det) + mean[0] * u + mean[1] * v)
+    log_evidence = 0.5 * (fixed[3] - residual[2] - np.log(det) + mean[0] * u + mean[1] * v)
     root = np.sqrt(b / det)
     return log_evidence, mean, (root, -c / det / root, 1 / np.sqrt(b))

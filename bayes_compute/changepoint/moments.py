@@ -50,23 +50,37 @@ def residual_moments(sums, level_mean, growth_mean, offset):
 
 
 @nb.njit(cache=True, fastmath=REORDER, error_model="numpy", nogil=True)
-def weighted_sums(moments, weight):
-    """``N, S1, S2, R0, R1, Q, sum log w`` before each cell for every scatter, shape (7, G + 2, J).
+def _weigh(moments, weight, out):
+    """Sum moments (C, R, G + 2) with weights (C, J) into ``out`` (R, G + 2, J)."""
+    n_classes, n_rows, n_columns = moments.shape
+    n_scatters = weight.shape[1]
+    for i in range(n_rows):
+        for g in range(n_columns):
+            total = out[i, g]
+            total[:] = 0.0
+            for c in range(n_classes):
+                part, factor = moments[c, i, g], weight[c]
+                for j in range(n_scatters):
+                    total[j] += factor[j] * part
+
+
+@nb.njit(cache=True, nogil=True)
+def fixed_sums(moments, weight):
+    """``N, S1, S2, sum log w`` for every scatter, shape (4, G + 2, J): of no hyperparameter.
 
     ``weight`` has shape (C, J).
     """
-    n_classes, _, n_columns = moments.shape
-    n_scatters = weight.shape[1]
-    log_weight = np.log(weight)
-    out = np.zeros((7, n_columns, n_scatters))
-    for i in range(7):
-        for g in range(n_columns):
-            total = out[i, g]
-            for c in range(n_classes):
-                part = moments[c, i % 6, g]
-                factor = weight[c] if i < 6 else log_weight[c]
-                for j in range(n_scatters):
-                    total[j] += factor[j] * part
+    out = np.empty((4, moments.shape[2], weight.shape[1]))
+    _weigh(moments[:, :3], weight, out[:3])
+    _weigh(moments[:, :1], np.log(weight), out[3:])
+    return out
+
+
+@nb.njit(cache=True, nogil=True)
+def residual_sums(moments, weight):
+    """``R0, R1, Q`` for every scatter, shape (3, G + 2, J)."""
+    out = np.empty((3, moments.shape[2], weight.shape[1]))
+    _weigh(moments[:, 3:], weight, out)
     return out
 
 
@@ -74,7 +88,7 @@ def weighted_sums(moments, weight):
 def chain_rule(adjoint, weight, sums, moments, level_mean, growth_mean, offset):
     """Gradient in ``growth_mean`` and ``offset`` (D,).
 
-    ``adjoint``, shape (3, G + 2, J), is the gradient in R0, R1 and Q of :func:`weighted_sums`.
+    ``adjoint``, shape (3, G + 2, J), is the gradient in :func:`residual_sums`.
     """
     n_classes, n_domains, _, n_columns = sums.shape
     in_growth_mean, in_offset = 0.0, np.zeros(n_domains)

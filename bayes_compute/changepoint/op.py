@@ -49,12 +49,10 @@ class CollapsedLogLikelihood(Op):
 @register_funcify_default_op_cache_key(CollapsedLogLikelihood)
 def _compile(op, node=None, **kwargs):
     @numba_njit
-    def collapsed(
-        growth_mean, growth_sd, offset, sums, weight, log_prior, mean, sd, mass, spans, rows
-    ):
+    def collapsed(growth_mean, growth_sd, offset, sums, fixed, weight, mean, sd, mass, spans, rows):
         value, gradient = log_likelihood(
             growth_mean.item(), growth_sd.item(), offset,
-            sums, weight, log_prior, mean.item(), sd.item(), mass, spans, rows,
+            sums, fixed, weight, mean.item(), sd.item(), mass, spans, rows,
         )  # fmt: skip
         return np.asarray(value), gradient
 

@@ -18,14 +18,6 @@ import numpy as np
 
 
 @nb.njit(cache=True, nogil=True)
-def _log_sum_exp(x):
-    top = np.max(x)
-    if top == -np.inf:
-        return top
-    return top + np.log(np.sum(np.exp(x - top)))
-
-
-@nb.njit(cache=True, nogil=True)
 def backward(spans, rows, evidence, log_mass):
     """Log weight of everything that follows each cell.
 
@@ -40,7 +32,7 @@ def backward(spans, rows, evidence, log_mass):
     n_transitions, n_cells = log_mass.shape[1:]
     entered_rest = np.full((n_transitions, n_cells), -np.inf)
     closed_rest = np.full((n_transitions, n_cells), -np.inf)
-    term = np.empty(n_cells + 1)
+    term = np.empty(max(n_cells + 1, n_transitions))
     for k in range(n_transitions, -1, -1):
         for start in range(1 if k > 0 else 0, n_cells + 1 if k > 0 else 1):
             n, top = 0, -np.inf
@@ -67,9 +59,15 @@ def backward(spans, rows, evidence, log_mass):
                 return rest, entered_rest, closed_rest
             closed_rest[k - 1, start - 1] = rest
         for cell in range(n_cells):
-            entered_rest[k - 1, cell] = _log_sum_exp(
-                log_mass[k - 1, k - 1 :, cell] + closed_rest[k - 1 :, cell]
-            )
+            top = -np.inf
+            for last in range(k - 1, n_transitions):  # the run of transitions k - 1 .. last
+                term[last] = log_mass[k - 1, last, cell] + closed_rest[last, cell]
+                top = max(top, term[last])
+            if top > -np.inf:
+                rest = 0.0
+                for last in range(k - 1, n_transitions):
+                    rest += np.exp(term[last] - top)
+                entered_rest[k - 1, cell] = top + np.log(rest)
     return np.nan, entered_rest, closed_rest
 
 

@@ -20,22 +20,22 @@ from typing import Any, NamedTuple
 import numpy as np
 from scipy import optimize
 
-from bayes_compute.changepoint import collapse, recursion
+from bayes_compute.changepoint import collapse, moments, recursion
 from bayes_compute.changepoint.dates import DateCells, Density
 from bayes_compute.changepoint.statistics import cumulative_sums, quantise
 from bayes_compute.errors import InputError
 from bayes_compute.observations import Observations
 
-SAMPLED_NATS, DRAWN_NATS = 13.0, 18.0
-"""How improbable an era is left out while sampling, and when dates are drawn back [nats]."""
+SAMPLED_WITHOUT, DRAWN_WITHOUT = 5e-3, 1e-4
+"""Probability of all that is left out while sampling, and when dates are drawn back."""
 
 _SPACING = 2.0  # of log sigma, in sds of the posterior that all systems give: error 1.4 % at most
 _REACH = 4.5  # prior sds of log sigma that the grid covers
 
 _ARGUMENTS = (
     "cumulative_sums",
+    "fixed_sums",
     "scatter_weight",
-    "log_scatter_prior",
     "level_mean",
     "level_sd",
     "log_date_mass",
@@ -153,6 +153,12 @@ class CollapsedRegression:
         return np.exp(_log_sigma(self.prior, self.n_systems))
 
     @cached_property
+    def log_sigma_prior(self) -> np.ndarray:
+        """Log prior probability of each of :attr:`sigma`, shape (J,)."""
+        z = (np.log(self.sigma) - np.log(self.prior.sigma_median)) / self.prior.log_sigma_sd
+        return -0.5 * z * z - np.log(np.sum(np.exp(-0.5 * z * z)))
+
+    @cached_property
     def log_mass(self) -> np.ndarray:
         """Normalised log prior mass of runs of transitions in a cell, shape (K, K, G).
 
@@ -173,26 +179,31 @@ class CollapsedRegression:
         return mass - length[:, :, None] * constant / n
 
     @cached_property
+    def columns(self) -> np.ndarray:
+        """Columns of :attr:`sums` at which eras start or stop, ascending."""
+        ends = np.concatenate([[self.cells.n_cells + 1], self.spans[:, 0], self.spans[:, 1] + 1])
+        return np.unique(np.append(ends, 0))
+
+    @cached_property
     def arguments(self) -> tuple:
         """What functions of :mod:`bayes_compute.changepoint.collapse` take after the point."""
         prior, spans = self.prior, self.spans
-        z = (np.log(self.sigma) - np.log(prior.sigma_median)) / prior.log_sigma_sd
-        log_prior = -0.5 * z * z
-        log_prior -= np.log(np.sum(np.exp(log_prior)))
+        sums = np.ascontiguousarray(self.sums[..., self.columns])
+        start = np.searchsorted(self.columns, spans[:, 0])
+        stop = np.searchsorted(self.columns, spans[:, 1] + 1) - 1
         low, high = spans[:, 2].min(), spans[:, 3].max()
         weight = 1 / (self.sigma[low:high] ** 2 + self.variance[:, None])
         size = spans[:, 3] - spans[:, 2]
-        spans = np.column_stack([spans[:, :2], spans[:, 2:] - low, np.cumsum(size) - size])
-        rows = np.searchsorted(spans[:, 0], np.arange(self.cells.n_cells + 2))
+        spans = np.column_stack([start, stop, spans[:, 2:] - low, np.cumsum(size) - size])
         return (
-            self.sums,
+            sums,
+            _of_each_scatter(sums, weight, self.log_sigma_prior[low:high], spans),
             weight,
-            log_prior[low:high],
             np.float64(prior.level_mean),
             np.float64(prior.level_sd),
-            self.log_mass,
+            np.ascontiguousarray(self.log_mass[..., self._kept_cells]),
             spans,
-            rows,
+            np.searchsorted(start, np.arange(len(self.columns))),
         )
 
     @property
@@ -209,24 +220,29 @@ class CollapsedRegression:
         gradient : ndarray, shape (2 + D,)
             In ``growth_mean``, ``growth_sd`` and ``offset``, in this order.
         """
-        value, gradient = collapse.log_likelihood(*at, *self.arguments)
+        value, gradient = collapse.log_likelihood(*_checked(at), *self.arguments)
         return value, gradient
 
     def date_probability(self, at: Hyperparameters) -> np.ndarray:
         """Exact posterior probability of each cell for each transition, shape (K, G)."""
-        return collapse.probabilities(*at, *self.arguments)[1]
+        probability = np.zeros((self.n_transitions, self.cells.n_cells))
+        probability[:, self._kept_cells] = collapse.probabilities(*_checked(at), *self.arguments)[1]
+        return probability
 
-    def focused(self, nats: float) -> "CollapsedRegression":
-        """Leave out eras and scatters that are far less probable than the rest.
+    def focused(self, without: float) -> "CollapsedRegression":
+        """Leave out the least probable eras and scatters.
 
         Parameters
         ----------
-        nats : float
-            At :attr:`mode`, what has a probability below ``exp(-nats)`` is left out.
+        without : float
+            At :attr:`mode`, an era that is left out occurs with this probability at most.
         """
         whole = self.whole()
-        of_span, _, share = collapse.probabilities(*self.mode, *whole.arguments)
-        keep = of_span[:, None] * share.reshape(len(of_span), -1) > np.exp(-nats)
+        of_span, _, share = collapse.probabilities(*whole.mode, *whole.arguments)
+        probability = of_span[:, None] * share.reshape(len(of_span), -1)
+        ascending = np.sort(probability, axis=None)
+        n_without = np.searchsorted(np.cumsum(ascending), without)
+        keep = probability >= ascending[min(n_without, ascending.size - 1)]
         spans = whole.spans.copy()
         spans[:, 2] = np.argmax(keep, axis=1)
         spans[:, 3] = keep.shape[1] - np.argmax(keep[:, ::-1], axis=1)
@@ -234,7 +250,8 @@ class CollapsedRegression:
 
     def whole(self) -> "CollapsedRegression":
         """Undo :meth:`focused`."""
-        return replace(self, spans=_all_spans(self.cells.n_cells, len(self.sigma)))
+        spans = _all_spans(self.cells.n_cells, len(self.sigma))
+        return self if np.array_equal(spans, self.spans) else replace(self, spans=spans)
 
     @cached_property
     def mode(self) -> Hyperparameters:
@@ -272,16 +289,16 @@ class CollapsedRegression:
             year], ``growth`` [OOM/year] and ``sigma`` [log10 FLOP], each (S, K + 1).
         """
         n, n_transitions = len(at.offset), self.n_transitions
-        of_scatter = (self.variance, self.sigma, self.whole().arguments[2])
+        of_scatter = (self.variance, self.sigma, self.log_sigma_prior)
         random = (
             rng.random((n, 2 * n_transitions)),
             rng.random((n, n_transitions + 1)),
             rng.standard_normal((n, n_transitions + 1, 2)),
         )
         cell, level, growth, sigma = collapse.draw_histories(
-            *map(np.ascontiguousarray, at), *self.arguments, *of_scatter, *random
+            *map(np.ascontiguousarray, _checked(at)), *self.arguments, *of_scatter, *random
         )
-        date = self.cells.draw(cell, rng)
+        date = self.cells.draw(self._kept_cells[cell], rng)
         return {"transition_year": date, "level": level, "growth": growth, "sigma": sigma}
 
     def draw_prior(self, at: Hyperparameters, rng: np.random.Generator) -> dict[str, np.ndarray]:
@@ -306,11 +323,23 @@ class CollapsedRegression:
             "sigma": prior.sigma_median * np.exp(prior.log_sigma_sd * z[2]),
         }
 
+    @property
+    def _kept_cells(self) -> np.ndarray:
+        return self.columns[1:-1] - 1
+
     @cached_property
     def _every_row(self) -> np.ndarray:
         """First of all spans with each start, shape (G + 2,)."""
         start = _all_spans(self.cells.n_cells, 1)[:, 0]
         return np.searchsorted(start, np.arange(self.cells.n_cells + 2))
+
+
+def _checked(at: Hyperparameters) -> Hyperparameters:
+    for name, value in at._asdict().items():
+        if not np.all(np.isfinite(value)) or (name == "growth_sd" and np.any(np.less(value, 0))):
+            least = " and not negative" if name == "growth_sd" else ""
+            raise ValueError(f"{name}: got {value}; expected finite numbers{least}")
+    return at
 
 
 def era_year(year: np.ndarray, per_year: int | None = 12) -> np.ndarray:
@@ -322,6 +351,18 @@ def _log_sigma(prior: EraPrior, n_systems: int) -> np.ndarray:
     spacing = min(_SPACING / np.sqrt(2 * n_systems), prior.log_sigma_sd / 2)
     steps = int(np.ceil(_REACH * prior.log_sigma_sd / spacing))
     return np.log(prior.sigma_median) + spacing * np.arange(-steps, steps + 1)
+
+
+def _of_each_scatter(sums, weight, log_prior, spans):
+    """What no hyperparameter enters, as :func:`eras.era_evidence` takes it, shape (4, M)."""
+    cumulative = moments.fixed_sums(sums.sum(axis=1), weight)
+    cumulative[3] /= 2
+    start, stop, low, high, first = spans.T
+    span = np.repeat(np.arange(len(spans)), high - low)
+    scatter = np.arange(len(span)) - (first - low)[span]
+    fixed = cumulative[:, (stop + 1)[span], scatter] - cumulative[:, start[span], scatter]
+    fixed[3] += log_prior[scatter]
+    return np.ascontiguousarray(fixed)
 
 
 def _all_spans(n_cells: int, n_scatters: int) -> np.ndarray:

@@ -41,7 +41,11 @@ def weighted_by_era(moment, sigma, variance):
         scatter = sigma[min(e, len(sigma) - 1)]
         for c in range(len(variance)):
             weight[c, e] = 1 / (scatter * scatter + variance[c])
-    return weight, np.ascontiguousarray(moments.weighted_sums(moment, weight).transpose(2, 0, 1))
+    out = np.empty((3, 7, moment.shape[2]))
+    fixed, residual = moments.fixed_sums(moment, weight), moments.residual_sums(moment, weight)
+    for e in range(3):
+        out[e, :3], out[e, 3:6], out[e, 6] = fixed[:3, :, e], residual[:, :, e], fixed[3, :, e]
+    return weight, out
 
 
 @nb.njit(cache=True, fastmath=REORDER, error_model="numpy", nogil=True)

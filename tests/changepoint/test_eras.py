@@ -32,15 +32,19 @@ class OneEra:
     def move(self, at):
         growth_mean, self.growth_sd, offset = self.at = at
         self.moments = moments.residual_moments(self.sums, 16.0, growth_mean, offset)
-        self.weighted = moments.weighted_sums(self.moments, self.weight)
-        evidence, self.share = eras.era_evidence(
-            self.weighted, self.spans, self.log_prior, self.prior.level_sd, self.growth_sd
+        self.fixed = moments.fixed_sums(self.moments, self.weight)
+        self.residual = moments.residual_sums(self.moments, self.weight)
+        of_scatter = self.fixed[:, 1].copy()
+        of_scatter[3] = of_scatter[3] / 2 + self.log_prior
+        self.arguments = of_scatter, self.residual, self.spans
+        evidence, self.share, self.line = eras.era_evidence(
+            *self.arguments, self.prior.level_sd, self.growth_sd
         )
         self.evidence = evidence[0] - self.n / 2 * np.log(2 * np.pi)
 
     def gradient(self):
         adjoint, in_growth_sd = eras.gradient(
-            self.weighted, self.spans, np.ones(1), self.share, self.prior.level_sd, self.growth_sd
+            *self.arguments, np.ones(1), self.share, self.line, self.prior.level_sd, self.growth_sd
         )
         growth_mean, _, offset = self.at
         in_growth_mean, in_offset = moments.chain_rule(
@@ -74,7 +78,7 @@ def test_exponentiate_of_less_than_minus_700_is_negligible():
     assert np.all((x >= 0) & (x < 1e-303))
 
 
-def test_moments_and_weighted_sums_are_sums_over_systems():
+def test_moments_and_their_sums_are_sums_over_systems():
     o = small()
     sigma = np.array([0.5, 1.5])
     era = OneEra(o, sigma=sigma)
@@ -87,10 +91,9 @@ def test_moments_and_weighted_sums_are_sums_over_systems():
         assert np.all(era.moments[c, :, 0] == 0)
     for j in range(2):
         w = 1 / (sigma[j] ** 2 + o.variance)
-        terms = [w, w * x, w * x * x, w * r, w * x * r, w * r * r, np.log(w)]
-        np.testing.assert_allclose(
-            era.weighted[:, 1, j], np.sum(terms, axis=1), rtol=1e-11, atol=1e-11
-        )
+        terms = [w, w * x, w * x * x, np.log(w), w * r, w * x * r, w * r * r]
+        found = np.concatenate([era.fixed[:, 1, j], era.residual[:, 1, j]])
+        np.testing.assert_allclose(found, np.sum(terms, axis=1), rtol=1e-11, atol=1e-11)
 
 
 @pytest.mark.parametrize("data", DATA)
@@ -126,8 +129,9 @@ def test_evidence_without_pooling_left_is_that_of_a_fixed_growth():
 
 def test_an_era_without_systems_has_evidence_one():
     era = OneEra(small(), sigma=np.exp(np.linspace(-2, 2, 9)))
-    evidence, share = eras.era_evidence(
-        np.zeros_like(era.weighted), era.spans, era.log_prior, PRIOR.level_sd, AT[1]
+    fixed = np.vstack([np.zeros((3, 9)), era.log_prior])
+    evidence, share, _ = eras.era_evidence(
+        fixed, np.zeros_like(era.residual), era.spans, PRIOR.level_sd, AT[1]
     )
     assert evidence[0] == pytest.approx(0, abs=1e-14)
     np.testing.assert_allclose(share, np.exp(era.log_prior), rtol=1e-13)
@@ -227,7 +231,9 @@ def test_gradient_is_that_of_the_evidence(data, growth_sd):
 def test_line_posterior_is_the_conditional_normal(data, growth_sd):
     o, at = DATA[data], (AT[0], growth_sd, AT[2])
     era = OneEra(o, at, sigma=[0.8])
-    log_evidence, mean, factor = eras.line_posterior(era.weighted[:, 1, 0], 3.0, growth_sd)
+    log_evidence, mean, factor = eras.line_posterior(
+        era.fixed[:, 1, 0], era.residual[:, 1, 0], 3.0, growth_sd
+    )
     assert log_evidence - o.n / 2 * np.log(2 * np.pi) == pytest.approx(era.evidence, rel=1e-12)
     scale = np.array([3.0, growth_sd])
     line = DenseTwin(o, (), PRIOR, at).line(tuple(range(o.n)), 0.8)
@@ -237,6 +243,6 @@ def test_line_posterior_is_the_conditional_normal(data, growth_sd):
 
 
 def test_line_of_an_era_without_systems_is_the_prior():
-    log_evidence, mean, factor = eras.line_posterior(np.zeros(7), 3.0, 0.2)
+    log_evidence, mean, factor = eras.line_posterior(np.zeros(4), np.zeros(3), 3.0, 0.2)
     assert (log_evidence, mean) == (0, (0, 0))
     assert factor == (1, 0, 1)
