@@ -70,7 +70,8 @@ def fit(
     draws, tune, chains : int
         Kept and discarded draws of each chain, and number of chains.
     seed : int
-        Fixes every draw, whatever the number of cores.
+        Fixes every draw on one machine, whatever the number of cores; other compilers round
+        otherwise, and then draws differ.
     prob : float
         Probability of the equal-tailed intervals that summaries of this fit quote.
     flat_dates : bool
