@@ -32,7 +32,7 @@ from bayes_compute.summaries import doubling_time, growth_factor
 if TYPE_CHECKING:  # slow to import
     import pymc as pm
 
-    from bayes_compute.sampling import Density
+    from bayes_compute.sampling import CompiledDensity
 
 UNITS = {
     "transition_year": "year",
@@ -183,16 +183,16 @@ def _model(name: str) -> ModuleType:
         ) from None
 
 
-_DENSITIES: dict[tuple[str, int], "Density"] = {}
+_DENSITIES: dict[tuple[str, int], "CompiledDensity"] = {}
 
 
-def _density(model: str, pm_model: Any) -> "Density":
+def _density(model: str, pm_model: Any) -> "CompiledDensity":
     """Compile a model once in a process; other data are swapped in, which takes no time."""
-    from bayes_compute.sampling import Density
+    from bayes_compute.sampling import CompiledDensity
 
     key = (model, len(pm_model.coords["domain"]))
     if key not in _DENSITIES:
-        _DENSITIES[key] = Density(pm_model)
+        _DENSITIES[key] = CompiledDensity(pm_model)
     return _DENSITIES[key]
 
 

@@ -36,7 +36,7 @@ _COMPILED: Any = Mode(linker=_Unlocked(), optimizer=NUMBA._optimizer)
 _ONCE: Any = "FAST_COMPILE"  # Python is faster where a graph is evaluated once
 
 
-class Density:
+class CompiledDensity:
     """Posterior density of a PyMC model of continuous variables, compiled.
 
     Parameters

@@ -1,4 +1,4 @@
-"""The collapsed likelihood as one node of a PyTensor graph, with its own gradient."""
+"""Collapsed likelihoods, each one node of a PyTensor graph, with their own gradients."""
 
 from typing import Any
 
@@ -13,54 +13,80 @@ from pytensor.link.numba.dispatch.basic import (
     register_funcify_default_op_cache_key,
 )
 
-from bayes_compute.changepoint import KERNEL_KEY
-from bayes_compute.changepoint.collapse import log_likelihood
-from bayes_compute.changepoint.regression import CollapsedRegression
+from bayes_compute.changepoint import KERNEL_KEY, collapse, regimes
+from bayes_compute.changepoint.regression import CollapsedRegression, Hyperparameters
 
-_N_PARAMETERS = 3
+
+@numba_njit
+def _collapsed(growth_mean, growth_sd, offset, sums, fixed, weight, level_mean, level_sd, *rest):
+    value, gradient = collapse.log_likelihood(
+        growth_mean.item(), growth_sd.item(), offset,
+        sums, fixed, weight, level_mean.item(), level_sd.item(), *rest,
+    )  # fmt: skip
+    return np.asarray(value), gradient
+
+
+@numba_njit
+def _regimes(growth_mean, growth_sd, elasticity, *rest):
+    value, gradient = regimes.log_likelihood(
+        growth_mean.item(), growth_sd.item(), elasticity.item(), *rest
+    )
+    return np.asarray(value), gradient
 
 
 class CollapsedLogLikelihood(Op):
     """Log marginal likelihood of hyperparameters, and its gradient as a second output."""
 
     __props__ = ()
+    kernel = staticmethod(collapse.log_likelihood)
+    in_graph = staticmethod(_collapsed)
+    n_hyperparameters = len(Hyperparameters._fields)
 
     def make_node(self, *inputs):
-        """Inputs as :func:`bayes_compute.changepoint.collapse.log_likelihood` takes them."""
+        """Inputs as :attr:`kernel` takes them."""
         return Apply(self, [pt.as_tensor(x) for x in inputs], [pt.dscalar(), pt.dvector()])
 
     def perform(self, node, inputs, output_storage):
         """Evaluate in Python, for graphs that are not compiled with Numba."""
-        value, gradient = log_likelihood(*inputs)
+        value, gradient = self.kernel(*inputs)
         output_storage[0][0], output_storage[1][0] = np.asarray(value), gradient
 
     def connection_pattern(self, node):
         """Only the value can be differentiated, and only in the hyperparameters."""
-        fixed = len(node.inputs) - _N_PARAMETERS
-        return [[True, False]] * _N_PARAMETERS + [[False, False]] * fixed
+        fixed = len(node.inputs) - self.n_hyperparameters
+        return [[True, False]] * self.n_hyperparameters + [[False, False]] * fixed
 
     def pullback(self, inputs, outputs, cotangents):
         """Hand each hyperparameter its part of the gradient."""
         gradient: Any = pt.mul(outputs[1], cotangents[0])
-        parts = [gradient[0], gradient[1], gradient[2:]]
-        return parts + [disconnected_type() for _ in inputs[_N_PARAMETERS:]]
+        parts: list[Any] = []
+        start: Any = 0
+        x: Any
+        for x in inputs[: self.n_hyperparameters]:
+            if x.type.ndim == 0:
+                parts.append(gradient[start])
+                start = start + 1
+            else:
+                parts.append(gradient[start : start + x.shape[0]])
+                start = start + x.shape[0]
+        return parts + [disconnected_type() for _ in inputs[self.n_hyperparameters :]]
+
+
+class RegimesLogLikelihood(CollapsedLogLikelihood):
+    """The same for regimes that coexist."""
+
+    kernel = staticmethod(regimes.log_likelihood)
+    in_graph = staticmethod(_regimes)
+    n_hyperparameters = len(regimes.RegimeHyperparameters._fields)
 
 
 @register_funcify_default_op_cache_key(CollapsedLogLikelihood)
 def _compile(op, node=None, **kwargs):
-    @numba_njit
-    def collapsed(growth_mean, growth_sd, offset, sums, fixed, weight, mean, sd, mass, spans, rows):
-        value, gradient = log_likelihood(
-            growth_mean.item(), growth_sd.item(), offset,
-            sums, fixed, weight, mean.item(), sd.item(), mass, spans, rows,
-        )  # fmt: skip
-        return np.asarray(value), gradient
-
-    return collapsed, KERNEL_KEY
+    return op.in_graph, KERNEL_KEY
 
 
 def collapsed_log_likelihood(
-    regression: CollapsedRegression, growth_mean, growth_sd, offset
+    likelihood: CollapsedRegression | regimes.ThresholdRegimes, *at
 ) -> Any:
     """Log marginal likelihood as a scalar of a PyTensor graph.
 
@@ -68,10 +94,12 @@ def collapsed_log_likelihood(
 
     Parameters
     ----------
-    regression : CollapsedRegression
-    growth_mean, growth_sd : scalar tensor [OOM/year]
-    offset : vector tensor, shape (D,) [log10 FLOP]
+    likelihood : CollapsedRegression or ThresholdRegimes
+    *at : tensors
+        Its hyperparameters, in the order in which its ``log_likelihood`` takes them.
     """
-    data = [shared(value, name=name) for name, value in regression.data.items()]
-    node: Any = CollapsedLogLikelihood().make_node(growth_mean, growth_sd, offset, *data)
+    coexisting = isinstance(likelihood, regimes.ThresholdRegimes)
+    op = RegimesLogLikelihood() if coexisting else CollapsedLogLikelihood()
+    data = [shared(value, name=name) for name, value in likelihood.data.items()]
+    node: Any = op.make_node(*at, *data)
     return node.outputs[0]

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,11 @@ from pytensor.compile.mode import Mode
 from scipy import stats
 
 from bayes_compute.changepoint.op import collapsed_log_likelihood
+from bayes_compute.changepoint.regimes import (
+    RegimeHyperparameters,
+    RegimePrior,
+    ThresholdRegimes,
+)
 from bayes_compute.changepoint.regression import CollapsedRegression, EraPrior, Hyperparameters
 from bayes_compute.models import three_eras
 from bayes_compute.observations import Observations
@@ -52,6 +58,23 @@ def test_graph_is_numpy(function, at):
     expected, slope = regression_of(1).log_likelihood(at)
     assert value == pytest.approx(expected, rel=1e-13)
     np.testing.assert_allclose(np.hstack(gradient), slope, rtol=1e-12, atol=1e-12)
+
+
+def test_graph_of_regimes_is_numpy(mode):
+    o = small(1, 8)
+    o = replace(o, log10_parameters=6 + np.arange(8.0) % 5)
+    prior = RegimePrior((16, 17, 19), (3, 2, 2), stats.norm(8, 1), stats.norm(0, 0.1))
+    regimes = ThresholdRegimes.of(o, DATES, prior, widest=1.0, n_drifts=2)
+    at = RegimeHyperparameters(
+        0.35, 0.2, 0.6, np.array([1.0, 0.8, 1.2]), np.array([0.4, -0.4]),
+        np.array([6.0, 7, 9]), np.array([0.1, 0.2, 0.1]), np.array([1.0, 1.2, 0.8]),
+    )  # fmt: skip
+    inputs = [pt.dscalar() if np.ndim(member) == 0 else pt.dvector() for member in at]
+    node = collapsed_log_likelihood(regimes, *inputs)
+    value, *gradient = compile_graph(inputs, [node, *grad(node, inputs)], mode=mode)(*at)
+    expected, slope = regimes.log_likelihood(at)
+    assert value == pytest.approx(expected, rel=1e-13)
+    np.testing.assert_allclose(np.hstack(gradient), slope, rtol=1e-11, atol=1e-11)
 
 
 def test_gradient_follows_the_chain_rule():
