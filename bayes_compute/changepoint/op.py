@@ -13,7 +13,7 @@ from pytensor.link.numba.dispatch.basic import (
     register_funcify_default_op_cache_key,
 )
 
-from bayes_compute.changepoint import KERNEL_KEY, collapse, regimes
+from bayes_compute.changepoint import KERNEL_KEY, coexistence, collapse, regimes
 from bayes_compute.changepoint.regression import CollapsedRegression, Hyperparameters
 
 
@@ -28,7 +28,7 @@ def _collapsed(growth_mean, growth_sd, offset, sums, fixed, weight, level_mean, 
 
 @numba_njit
 def _regimes(growth_mean, growth_sd, elasticity, *rest):
-    value, gradient = regimes.log_likelihood(
+    value, gradient = coexistence.log_likelihood(
         growth_mean.item(), growth_sd.item(), elasticity.item(), *rest
     )
     return np.asarray(value), gradient
@@ -75,7 +75,7 @@ class CollapsedLogLikelihood(Op):
 class RegimesLogLikelihood(CollapsedLogLikelihood):
     """The same for regimes that coexist."""
 
-    kernel = staticmethod(regimes.log_likelihood)
+    kernel = staticmethod(coexistence.log_likelihood)
     in_graph = staticmethod(_regimes)
     n_hyperparameters = len(regimes.RegimeHyperparameters._fields)
 

@@ -8,12 +8,11 @@ import pytest
 from dense import REFERENCE_YEAR, gaps, histories, made_up, small
 from scipy import special, stats
 
+from bayes_compute.changepoint.coexistence import log_likelihood, log_normal_cdf
 from bayes_compute.changepoint.regimes import (
     RegimeHyperparameters,
     RegimePrior,
     ThresholdRegimes,
-    log_likelihood,
-    log_normal_cdf,
 )
 
 DIY, CLOUD, BESPOKE = range(3)
