@@ -1,12 +1,16 @@
 """The gate: what a fit must show before any of its numbers may be quoted."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from bayes_compute.changepoint.regression import CollapsedRegression, Hyperparameters
+from bayes_compute.changepoint.regimes import ThresholdRegimes
+from bayes_compute.changepoint.regression import CollapsedRegression
 from bayes_compute.summaries import summary
+
+type Likelihood = CollapsedRegression | ThresholdRegimes
 
 GATE = {
     "r_hat": 1.01,  # Vehtari et al. 2021, doi:10.1214/20-BA1221
@@ -15,23 +19,21 @@ GATE = {
     "edge": 0.05,  # share of draws that may lie in the outermost cell of dates
     "sampled_without": 0.1,  # sd of the log likelihood left out with improbable eras
     "drawn_without": 0.01,  # probability left out with improbable eras when dates are drawn
+    "pareto_k": 0.7,  # of the weights of draws; Vehtari et al. 2024, arXiv:1507.02646
 }
 """Worst values that a quotable fit may have."""
 
 
 def left_out(
-    whole: CollapsedRegression,
-    sampled: CollapsedRegression,
-    drawn: CollapsedRegression,
-    at: Hyperparameters,
+    whole: Likelihood, sampled: Likelihood, drawn: Likelihood, at: Any
 ) -> dict[str, float]:
     """How much leaving improbable eras out changes.
 
     Parameters
     ----------
-    whole, sampled, drawn : CollapsedRegression
+    whole, sampled, drawn : CollapsedRegression or ThresholdRegimes
         With every era, as sampled, and as dates are drawn back.
-    at : Hyperparameters
+    at : Hyperparameters or RegimeHyperparameters
         Posterior draws, each member with a leading dimension; every so many are taken.
 
     Returns
@@ -40,8 +42,8 @@ def left_out(
         ``sampled_without``, sd over draws of what the sampler missed of the log likelihood, and
         ``drawn_without``, the mean probability of the histories that cannot be drawn.
     """
-    every = max(1, len(at.growth_mean) // 32)
-    points = [Hyperparameters(*(member[i] for member in at)) for i in range(0, len(at[0]), every)]
+    every = max(1, len(at[0]) // 32)
+    points = [at._make(member[i] for member in at) for i in range(0, len(at[0]), every)]
     value = np.array(
         [[part.log_likelihood(p)[0] for part in (whole, sampled, drawn)] for p in points]
     )
@@ -51,17 +53,17 @@ def left_out(
     }
 
 
-def diagnose(tree: xr.DataTree, likelihood: CollapsedRegression, without: dict[str, float]) -> dict:
+def diagnose(tree: xr.DataTree, likelihood: Likelihood, without: dict[str, float]) -> dict:
     """Hold a fit to :data:`GATE`.
 
     Parameters
     ----------
     tree : xarray.DataTree
         A fit with its ``prior``, ``posterior`` and ``sample_stats``.
-    likelihood : CollapsedRegression
+    likelihood : CollapsedRegression or ThresholdRegimes
         What was sampled, with the cells of its dates.
     without : dict of float
-        From :func:`left_out`.
+        From :func:`left_out`, and ``pareto_k`` if draws were resampled.
 
     Returns
     -------
@@ -106,12 +108,10 @@ def diagnose(tree: xr.DataTree, likelihood: CollapsedRegression, without: dict[s
     }
 
 
-def _edges(
-    tree: xr.DataTree, likelihood: CollapsedRegression
-) -> Iterator[tuple[str, str, float, float]]:
-    """Share of draws in the outermost cell of each date, and at the ends of the scatter's grid."""
+def _edges(tree: xr.DataTree, likelihood: Likelihood) -> Iterator[tuple[str, str, float, float]]:
+    """Share of draws in the outermost cell of each date, and at the ends of other grids."""
     cells, posterior = likelihood.cells, tree["posterior"].to_dataset()
-    for k in range(likelihood.n_transitions):
+    for k in range(len(cells.priors)):
         mass = np.exp(cells.log_mass[k, k])
         inside = np.flatnonzero(mass > 0)
         date = posterior["transition_year"].isel(transition=k)
@@ -122,8 +122,7 @@ def _edges(
             (f"{last:.1f}", inside[-1], (date > last).mean()),
         ):
             yield label, edge, float(share), max(GATE["edge"], 3 * mass[cell])
-    for era in posterior["era"].to_numpy():
-        sigma = posterior["sigma"].sel(era=era)
-        low, high = likelihood.sigma[1], likelihood.sigma[-2]
-        yield f"sigma[{era}]", f"{low:.2g}", float((sigma < low).mean()), GATE["edge"]
-        yield f"sigma[{era}]", f"{high:.2g}", float((sigma > high).mean()), GATE["edge"]
+    draws = {str(name): values.to_numpy() for name, values in posterior.data_vars.items()}
+    for name, element, end, share, prior in likelihood.grid_ends(draws):
+        era = "" if element is None else f"[{posterior['era'].to_numpy()[element]}]"
+        yield name + era, f"{end:.3g}", share, max(GATE["edge"], 3 * prior)

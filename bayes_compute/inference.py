@@ -6,7 +6,6 @@ The sampler is nutpie's NUTS. A fit that fails :mod:`bayes_compute.gate` raises
 
 import json
 import os
-from collections.abc import Callable
 from importlib import import_module
 from importlib.metadata import version
 from types import ModuleType
@@ -19,9 +18,8 @@ from bayes_compute import __version__
 from bayes_compute.changepoint.regression import (
     DRAWN_WITHOUT,
     SAMPLED_WITHOUT,
-    CollapsedRegression,
     Hyperparameters,
-    era_year,
+    SystemDraws,
 )
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR
 from bayes_compute.errors import InputError, NotConverged
@@ -42,6 +40,14 @@ UNITS = {
     "sigma": "log10 FLOP",
     "level": "log10 FLOP",
     "offset": "log10 FLOP",
+    "capacity": "log10 parameters",
+    "drift": "log10 parameters/year",
+    "elasticity": "log10 FLOP/log10 parameters",
+    "level_given_parameters": "log10 FLOP",
+    "growth_given_parameters": "OOM/year",
+    "parameters_level": "log10 parameters",
+    "parameters_growth": "log10 parameters/year",
+    "parameters_sd": "log10 parameters",
     "growth_mean": "OOM/year",
     "growth_sd": "OOM/year",
     "offset_sd": "log10 FLOP",
@@ -82,8 +88,9 @@ def fit(
     Returns
     -------
     xarray.DataTree
-        Groups ``prior``, ``posterior``, ``posterior_predictive``, ``log_likelihood``,
-        ``observed_data``, ``constant_data`` and ``sample_stats``; what was done stands in attrs.
+        Groups ``prior``, ``posterior``, ``membership`` (the era of each system in each draw),
+        ``posterior_predictive``, ``log_likelihood``, ``observed_data``, ``constant_data`` and
+        ``sample_stats``; what was done stands in attrs.
 
     Raises
     ------
@@ -96,10 +103,12 @@ def fit(
 
     _check_arguments(draws, tune, chains, prob)
     module = _model(model)
+    if not getattr(module, "USES_UNDISCLOSED", False):
+        observations = observations.with_compute
     pm_model = module.build(observations, flat_dates=flat_dates)
     likelihood = module.regression(observations, flat_dates=flat_dates)
     to_sample, to_draw = map(likelihood.focused, (SAMPLED_WITHOUT, DRAWN_WITHOUT))
-    hyper, sample_stats = _density(model, pm_model).sample(
+    sampled, sample_stats = _density(model, pm_model).sample(
         to_sample.data,
         draws=draws,
         tune=tune,
@@ -109,16 +118,24 @@ def fit(
         progress=progress,
     )
     rng = np.random.default_rng([seed, chains, draws])
+    at = hyperparameters(sampled, likelihood.Point)
+    drawn = to_draw.draw(at, rng)
+    kept, pareto_k = _resampled(drawn.pop("log_weight", None), (chains, draws), rng)
+    at = at._make(member[kept] for member in at)
+    drawn = {name: values[kept] for name, values in drawn.items()}
+    systems = likelihood.systems(observations, at, drawn, rng)
+    drawn.pop("regime", None)
     coords = {"era": list(module.ERAS), "transition": list(module.TRANSITIONS)}
-    hyper = hyper.assign_coords(domain=list(observations.domains))
-    posterior = _draw_back(to_draw.draw, hyper, coords, rng)
-    prior = _draw_back(likelihood.draw_prior, prior_draws(pm_model, seed), coords, rng)
+    sampled = sampled.assign_coords(domain=list(observations.domains))
+    posterior = _with_drawn(_at(sampled, kept), drawn, coords)
+    before = prior_draws(pm_model, seed).assign_coords(domain=list(observations.domains))
+    prior = likelihood.draw_prior(hyperparameters(before, likelihood.Point), rng)
     tree = xr.DataTree.from_dict(
         {
-            "prior": prior,
+            "prior": _with_drawn(before, prior, coords),
             "posterior": posterior,
             "sample_stats": sample_stats,
-            **_per_system(posterior, observations, rng),
+            **_per_system(systems, observations, posterior),
         }
     )
     tree.attrs = {
@@ -142,8 +159,8 @@ def fit(
         "flat_dates": int(flat_dates),
         "units": json.dumps(UNITS),
     }
-    without = left_out(likelihood, to_sample, to_draw, hyperparameters(hyper))
-    diagnostics = diagnose(tree, likelihood, without)
+    left = left_out(likelihood, to_sample, to_draw, at) | pareto_k
+    diagnostics = diagnose(tree, likelihood, left)
     tree.attrs["diagnostics"] = json.dumps(diagnostics)
     tree.attrs["converged"] = int(not diagnostics["failures"])
     if diagnostics["failures"]:
@@ -196,92 +213,115 @@ def _density(model: str, pm_model: Any) -> "CompiledDensity":
     return _DENSITIES[key]
 
 
-def hyperparameters(draws: xr.Dataset) -> Hyperparameters:
+def hyperparameters(draws: xr.Dataset, point: type = Hyperparameters) -> Any:
     """Draws of a fit along one leading dimension, chain by chain.
 
     Parameters
     ----------
     draws : xarray.Dataset
-        With ``growth_mean``, ``growth_sd`` and ``offset``, each (chain, draw, ...).
+        With every member of the point, each (chain, draw, ...).
+    point : type
+        What the likelihood takes, such as ``CollapsedRegression.Point``.
     """
-    return Hyperparameters(
-        draws["growth_mean"].to_numpy().ravel(),
-        draws["growth_sd"].to_numpy().ravel(),
-        draws["offset"].to_numpy().reshape(-1, draws.sizes["domain"]),
-    )
+    members = (draws[name].to_numpy() for name in point._fields)
+    return point(*(values.reshape(-1, *values.shape[2:]) for values in members))
 
 
-def _draw_back(
-    draw: Callable[[Hyperparameters, np.random.Generator], dict[str, np.ndarray]],
-    hyper: xr.Dataset,
-    coords: dict[str, list[str]],
-    rng: np.random.Generator,
+def _resampled(
+    log_weight: np.ndarray | None, shape: tuple[int, int], rng: np.random.Generator
+) -> tuple[np.ndarray, dict[str, float]]:
+    """Resample draws in proportion to their weights, chain by chain.
+
+    Weights are Pareto smoothed (Vehtari et al. 2024, arXiv:1507.02646); copies of a draw stay side
+    by side, so that the effective sample size counts them as what they are.
+
+    Returns
+    -------
+    kept : ndarray of int, shape (S,)
+        Draws to take, in the order of chains.
+    diagnostics : dict
+        ``pareto_k``, where there are weights.
+    """
+    every = np.arange(shape[0] * shape[1])
+    if log_weight is None or np.ptp(log_weight) == 0:
+        return every, {}
+    from arviz_stats.base import array_stats
+
+    smoothed, pareto_k = array_stats.psislw(-log_weight)
+    kept = []
+    for mine, part in zip(every.reshape(shape), smoothed.reshape(shape), strict=True):
+        cumulative = np.cumsum(np.exp(part - part.max()))
+        even = (np.arange(len(mine)) + rng.random()) / len(mine)
+        kept.append(mine[np.searchsorted(cumulative, even * cumulative[-1])])
+    return np.concatenate(kept), {"pareto_k": float(pareto_k)}
+
+
+def _at(sampled: xr.Dataset, kept: np.ndarray) -> xr.Dataset:
+    """Some draws, numbered chain by chain, in place of all."""
+    lead = (sampled.sizes["chain"], sampled.sizes["draw"])
+    found = {}
+    for name, values in sampled.data_vars.items():
+        array = values.transpose("chain", "draw", ...).to_numpy()
+        flat = array.reshape(-1, *array.shape[2:])[kept]
+        found[name] = (
+            values.transpose("chain", "draw", ...).dims,
+            flat.reshape(*lead, *array.shape[2:]),
+        )
+    return xr.Dataset(found, sampled.coords)
+
+
+def _with_drawn(
+    sampled: xr.Dataset, drawn: dict[str, np.ndarray], coords: dict[str, list[str]]
 ) -> xr.Dataset:
     """Add what was integrated out, and growth in the units people think in."""
-    shape = (hyper.sizes["chain"], hyper.sizes["draw"])
-    drawn = draw(hyperparameters(hyper), rng)
-    drawn["growth_factor"] = growth_factor(drawn["growth"])
-    drawn["doubling_time"] = doubling_time(drawn["growth"])
+    lead = (sampled.sizes["chain"], sampled.sizes["draw"])
+    drawn = drawn | {
+        "growth_factor": growth_factor(drawn["growth"]),
+        "doubling_time": doubling_time(drawn["growth"]),
+    }
     if not coords["transition"]:
         del drawn["transition_year"]
-    found = hyper.assign_coords({name: labels for name, labels in coords.items() if labels})
+    found = sampled.assign_coords({name: labels for name, labels in coords.items() if labels})
     for name, values in drawn.items():
-        dim = "transition" if name == "transition_year" else "era"
-        found[name] = (("chain", "draw", dim), values.reshape(*shape, -1))
+        dims = () if values.ndim == 1 else ("transition" if name == "transition_year" else "era",)
+        found[name] = (("chain", "draw", *dims), values.reshape(*lead, *values.shape[1:]))
     return found
 
 
 def _per_system(
-    posterior: xr.Dataset, observations: Observations, rng: np.random.Generator
+    draws: SystemDraws, observations: Observations, posterior: xr.Dataset
 ) -> dict[str, xr.Dataset]:
-    """Each system's data, replicates and log likelihood given each draw."""
-    system = {"system": list(observations.system)}
-    assigned = era_year(observations.year)
-    draws = posterior.stack(sample=("chain", "draw"))
-    era = np.zeros((draws.sizes["sample"], observations.n), dtype=int)
-    if "transition_year" in draws:
-        for date in draws["transition_year"].transpose("transition", "sample").to_numpy():
-            era += date[:, None] <= assigned
-
-    def of_era(name: str) -> np.ndarray:
-        return np.take_along_axis(draws[name].transpose("sample", "era").to_numpy(), era, axis=1)
-
-    offset = draws["offset"].transpose("sample", "domain").to_numpy()[:, observations.domain]
-    mean = of_era("level") + of_era("growth") * (observations.year - REFERENCE_YEAR) + offset
-    variance = of_era("sigma") ** 2 + observations.variance
-    z = (observations.log10_flop - mean) / np.sqrt(variance)
-    log_likelihood = -0.5 * (z * z + np.log(2 * np.pi * variance))
-    replicate = mean + np.sqrt(variance) * rng.standard_normal(mean.shape)
-    shape = (posterior.sizes["chain"], posterior.sizes["draw"], observations.n)
+    """Each system's data, era, replicates and log likelihood given each draw."""
+    seen = np.isfinite(observations.log10_flop)
+    every = {"system": list(observations.system)}
+    with_flop = {"system": [name for name, it in zip(*every.values(), seen, strict=True) if it]}
     dims = ("chain", "draw", "system")
-    labels = {"chain": posterior["chain"], "draw": posterior["draw"], **system}
+    of_draw = {name: posterior[name] for name in dims[:2]}
 
-    def per_draw(values: np.ndarray) -> xr.Dataset:
-        return xr.Dataset({"log10_flop": (dims, values.reshape(shape))}, labels)
+    def per_draw(name: str, values: np.ndarray, system: dict) -> xr.Dataset:
+        shape = (posterior.sizes["chain"], posterior.sizes["draw"], -1)
+        return xr.Dataset({name: (dims, values.reshape(shape))}, of_draw | system)
 
     constant = {
         "year": observations.year,
-        "era_year": assigned,
         "variance": observations.variance,
         "domain_index": observations.domain,
+        "log10_flop": observations.log10_flop,
         "log10_parameters": observations.log10_parameters,
     }
+    observed = {"log10_flop": ("system", observations.log10_flop[seen])}
     return {
-        "posterior_predictive": per_draw(replicate),
-        "log_likelihood": per_draw(log_likelihood),
-        "observed_data": xr.Dataset({"log10_flop": ("system", observations.log10_flop)}, system),
-        "constant_data": xr.Dataset({k: ("system", v) for k, v in constant.items()}, system),
+        "membership": per_draw("era", draws.era.astype(np.int8), every),
+        "posterior_predictive": per_draw("log10_flop", draws.replicate, with_flop),
+        "log_likelihood": per_draw("log10_flop", draws.log_likelihood, with_flop),
+        "observed_data": xr.Dataset(observed, with_flop),
+        "constant_data": xr.Dataset({k: ("system", v) for k, v in constant.items()}, every),
     }
 
 
-def _prior_text(
-    pm_model: "pm.Model", likelihood: CollapsedRegression, transitions: list[str]
-) -> dict[str, str]:
+def _prior_text(pm_model: "pm.Model", likelihood: Any, transitions: list[str]) -> dict[str, str]:
     """Every prior, in words."""
-    era, text = likelihood.prior, {rv.name: rv.str_repr() for rv in pm_model.free_RVs}
-    text["level"] = f"level ~ Normal({era.level_mean:g}, {era.level_sd:g}) in {REFERENCE_YEAR:g}"
-    text["growth"] = "growth ~ Normal(growth_mean, growth_sd)"
-    text["sigma"] = f"sigma ~ LogNormal(log {era.sigma_median:g}, {era.log_sigma_sd:g})"
+    text = {rv.name: rv.str_repr() for rv in pm_model.free_RVs} | likelihood.prior.describe()
     for name, prior in zip(transitions, likelihood.cells.priors, strict=True):
         low, middle, high = (float(prior.ppf(q)) for q in (0.05, 0.5, 0.95))
         text[f"transition_year[{name}]"] = (

@@ -1,10 +1,11 @@
 """What a model sees of a table of systems: years, log10 FLOP, how sure each is, and of what domain.
 
-:meth:`Observations.from_systems` keeps the systems with a date and training compute, and gives
-every estimate of compute a variance: from its own bounds, or from the class of its confidence.
+:meth:`Observations.from_systems` keeps the systems with a date and training compute or parameters,
+and gives every estimate of compute a variance: from its own bounds, or from the class of its
+confidence.
 """
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -55,9 +56,9 @@ class Observations:
     year : (n,) float array
         Decimal year of publication: year + (day of year - 1) / days in the year.
     log10_flop : (n,) float array
-        log10 of the training compute [FLOP].
+        log10 of the training compute [FLOP]; NaN where it is not known.
     variance : (n,) float array
-        Variance of the source's estimate of ``log10_flop``.
+        Variance of the source's estimate of ``log10_flop``; NaN where that is not known.
     log10_parameters : (n,) float array
         log10 of the number of parameters; NaN where it is not known.
     domain : (n,) int array
@@ -91,9 +92,36 @@ class Observations:
         """Number of systems."""
         return len(self.system)
 
+    @property
+    def with_compute(self) -> "Observations":
+        """The systems whose training compute is known."""
+        return self.subset(np.isfinite(self.log10_flop))
+
+    def subset(self, kept: np.ndarray) -> "Observations":
+        """Some of the systems only.
+
+        Parameters
+        ----------
+        kept : (n,) bool array
+        """
+        if np.all(kept):
+            return self
+        arrays = {f.name: getattr(self, f.name)[kept] for f in fields(self) if f.type is np.ndarray}
+        present = np.unique(self.domain[kept])
+        arrays["domain"] = np.searchsorted(present, arrays["domain"])
+        return replace(
+            self,
+            system=tuple(name for name, keep in zip(self.system, kept, strict=True) if keep),
+            domains=tuple(self.domains[d] for d in present),
+            source={**self.source, "rows": int(np.sum(kept))},
+            **arrays,
+        )
+
     @classmethod
     def from_systems(cls, systems: pd.DataFrame) -> "Observations":
-        """Keep the systems that have a date and training compute.
+        """Keep the systems that have a date and training compute or parameters.
+
+        Models of compute alone take those with compute only: :attr:`with_compute`.
 
         The variance comes from the source's bounds where both are given and enclose the
         estimate, taken as a central 90 % interval: sd = log10(upper / lower) / (2 · 1.6449).
@@ -121,18 +149,22 @@ class Observations:
                 f"systems: got no column {', '.join(missing)}; expected a table from "
                 "load_systems; load it with load_systems"
             )
-        flop = systems["training_compute_flop"]
-        usable = systems["publication_date"].notna() & (flop > 0) & np.isfinite(flop)
-        kept = systems.loc[usable].sort_values("publication_date", kind="stable")
-        if len(kept) < FEWEST_SYSTEMS:
+        dated = systems["publication_date"].notna()
+        with_flop = dated & _known(systems["training_compute_flop"])
+        kept = systems.loc[with_flop | (dated & _known(systems["parameters"]))]
+        kept = kept.sort_values("publication_date", kind="stable")
+        if with_flop.sum() < FEWEST_SYSTEMS:
             raise InputError(
-                f"systems: got {len(kept)} of {len(systems)} with a date and training compute; "
-                f"expected at least {FEWEST_SYSTEMS}; use a larger table, a later as_of or "
-                'selection="all"'
+                f"systems: got {with_flop.sum()} of {len(systems)} with a date and training "
+                f"compute; expected at least {FEWEST_SYSTEMS}; use a larger table, a later as_of "
+                'or selection="all"'
             )
         dates = kept["publication_date"].dt
         days = np.where(dates.is_leap_year, 366, 365)
-        parameters = kept["parameters"].to_numpy(float)
+        flop, parameters = (
+            np.where(_known(kept[name]), kept[name].to_numpy(float), np.nan)
+            for name in ("training_compute_flop", "parameters")
+        )
         domains = [_domain(label) for label in kept["domain"]]
         unknown_source = {
             "name": "data frame",
@@ -145,13 +177,17 @@ class Observations:
         return cls(
             system=_unique(kept["system"].tolist()),
             year=(dates.year + (dates.day_of_year - 1) / days).to_numpy(float),
-            log10_flop=np.log10(kept["training_compute_flop"].to_numpy(float)),
-            variance=_variance(kept),
-            log10_parameters=np.log10(np.where(parameters > 0, parameters, np.nan)),
+            log10_flop=np.log10(flop),
+            variance=np.where(np.isnan(flop), np.nan, _variance(kept)),
+            log10_parameters=np.log10(parameters),
             domain=np.array([present.index(domain) for domain in domains]),
             domains=present,
             source=source,
         )
+
+
+def _known(values: pd.Series) -> pd.Series:
+    return (values > 0) & np.isfinite(values.astype(float))
 
 
 def _variance(systems: pd.DataFrame) -> np.ndarray:

@@ -88,9 +88,6 @@ def summary(dt: xr.DataTree, prob: float | None = None) -> pd.DataFrame:
 def era_probability(dt: xr.DataTree) -> xr.DataArray:
     """Posterior probability of each era for each system.
 
-    The era of a system is the number of transitions dated at or before the middle of the month of
-    its publication (``constant_data.era_year``).
-
     Parameters
     ----------
     dt : xarray.DataTree
@@ -101,20 +98,11 @@ def era_probability(dt: xr.DataTree) -> xr.DataArray:
     xarray.DataArray
         Dims ``system``, ``era``; each row sums to 1.
     """
-    year = dt["constant_data"]["era_year"]
-    begun = np.ones((1, year.size))
-    if "transition_year" in dt["posterior"]:
-        # Dates are ordered in each draw, so an era has begun as soon as its own transition has.
-        dates = np.sort(dt["posterior"]["transition_year"].stack(s=("chain", "draw")), axis=0)
-        past = [np.searchsorted(np.sort(d), year, side="right") / len(d) for d in dates]
-        begun = np.concatenate([begun, past])
-    probability = begun - np.concatenate([begun[1:], np.zeros((1, year.size))])
-    return xr.DataArray(
-        probability.T,
-        dims=("system", "era"),
-        coords={"system": year["system"], "era": dt["posterior"]["era"].to_numpy()},
-        name="era_probability",
-    )
+    era = dt["membership"]["era"]
+    labels = dt["posterior"]["era"].to_numpy()
+    shares = [(era == k).mean(("chain", "draw")) for k in range(len(labels))]
+    found = xr.concat(shares, xr.Variable("era", labels)).transpose("system", "era")
+    return found.rename("era_probability")
 
 
 def summary_record(dt: xr.DataTree) -> dict:
@@ -191,7 +179,8 @@ def floor_verdicts(dt: xr.DataTree) -> list[dict]:
         return []
     dates = dt["posterior"]["transition_year"].median(("chain", "draw"))
     year = dt["constant_data"]["year"].to_numpy()
-    log10_flop = dt["observed_data"]["log10_flop"].to_numpy()
+    log10_flop = dt["constant_data"]["log10_flop"].to_numpy()
+    year, log10_flop = (each[np.isfinite(log10_flop)] for each in (year, log10_flop))
     return [
         {"transition": str(name)} | floor_jump(year, log10_flop, float(date))
         for name, date in zip(dates["transition"].to_numpy(), dates.to_numpy(), strict=True)

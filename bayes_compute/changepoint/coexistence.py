@@ -1,8 +1,13 @@
-"""Regimes that coexist, from systems to the collapsed likelihood and its gradient.
+"""Training compute of regimes that coexist: the collapsed likelihood and its gradient.
 
 The model is that of :mod:`bayes_compute.changepoint.regimes`. Each system's terms are added up
 over the regime that a cell of the cloud transition and a threshold put it in; a regime's line
 is integrated out as in :mod:`bayes_compute.changepoint.eras`.
+
+Thresholds stand in an order in which few systems change sides from one to the next, and sums are
+carried along: the cost goes with the number of these changes, not of systems times thresholds.
+
+Every function takes the same arguments, those of :func:`evaluate`, where they are explained.
 """
 
 import math
@@ -10,48 +15,42 @@ import math
 import numba as nb
 import numpy as np
 
+from bayes_compute.changepoint.eras import line_posterior
+from bayes_compute.changepoint.truncated import LOG_2_PI
+
 DIY, CLOUD, BESPOKE = range(3)
 N_SUMS = 7  # N, S1, S2, R0, R1, Q, and what does not depend on the line
 
 
-@nb.njit(cache=True, nogil=True)
-def log_normal_cdf(z):
-    """Log of the standard normal distribution function, and its derivative."""
-    if z < -30:  # asymptotic series of Mills' ratio, Abramowitz & Stegun 26.2.12
-        a = 1 / (z * z)
-        series = 1 - a * (1 - a * (3 - a * (15 - a * (105 - a * 945))))
-        log_p = math.log(series / -z) - 0.5 * z * z - 0.5 * math.log(2 * math.pi)
-        return log_p, -z / series
-    density = math.exp(-0.5 * z * z) / math.sqrt(2 * math.pi)
-    if z > 0:
-        q = 0.5 * math.erfc(z / math.sqrt(2.0))
-        return math.log1p(-q), density / (1 - q)
-    p = 0.5 * math.erfc(-z / math.sqrt(2.0))
-    return math.log(p), density / p
+@nb.njit(cache=True, error_model="numpy", nogil=True)
+def terms_of(
+    growth_mean, elasticity, sigma, offset, x, y, variance, domain, excess, spread, level_mean
+):
+    """What each system adds to the sums of one regime, shape (n, 7)."""
+    terms = np.empty((len(x), N_SUMS))
+    for i in range(len(x)):
+        w = 1 / (sigma * sigma + variance[i] + elasticity * elasticity * spread[i])
+        r = y[i] - level_mean - growth_mean * x[i] - elasticity * excess[i] - offset[domain[i]]
+        t = terms[i]
+        t[0], t[1], t[2] = w, w * x[i], w * x[i] * x[i]
+        t[3], t[4], t[5] = w * r, w * x[i] * r, w * r * r
+        t[6] = 0.5 * (math.log(w) - LOG_2_PI)
+    return terms
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
-def system_terms(
-    growth_mean, elasticity, sigma, offset, parameters, x, y, p, variance, domain, level_mean
-):
-    """What each system adds to the sums of each regime, shape (3, n, 7).
-
-    ``parameters`` has rows level, growth and sd of the three lines of parameters.
-    """
-    n = len(x)
-    terms = np.empty((3, n, N_SUMS))
-    for k in range(3):
-        for i in range(n):
-            w = 1 / (sigma[k] ** 2 + variance[i])
-            e = p[i] - parameters[0, k] - parameters[1, k] * x[i]
-            r = y[i] - level_mean[k] - growth_mean * x[i] - elasticity * e - offset[domain[i]]
-            u = e / parameters[2, k]
-            t = terms[k, i]
-            t[0], t[1], t[2] = w, w * x[i], w * x[i] * x[i]
-            t[3], t[4], t[5] = w * r, w * x[i] * r, w * r * r
-            t[6] = 0.5 * math.log(w) - 0.5 * u * u - math.log(parameters[2, k])
-            t[6] -= math.log(2 * math.pi)
-    return terms
+def add_gradient(slope, share, terms, x, excess, spread, sigma, elasticity, k, domain, gradient):
+    """Add what a system adds to the gradient, given the slope of the value in its sums."""
+    w = terms[0]
+    r = terms[3] / w
+    in_w = slope[0] + x * (slope[1] + x * slope[2])
+    in_w += r * (slope[3] + x * slope[4] + r * slope[5]) + 0.5 * slope[6] / w
+    in_w *= share * w * w
+    in_r = share * w * (slope[3] + x * slope[4] + 2 * r * slope[5])
+    gradient[0] -= x * in_r
+    gradient[2] -= excess * in_r + 2 * elasticity * spread * in_w
+    gradient[3 + k] -= 2 * sigma * in_w
+    gradient[6 + domain] -= in_r
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
@@ -82,64 +81,87 @@ def add_slope(s, level_sd, growth_sd, weight, slope):
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
-def truncation(threshold, above, parameters, x, begin):
-    """Log of the probability on a system's own side of each threshold, and how it changes.
+def weigh(
+    growth_mean, growth_sd, elasticity, sigma, offset,
+    x, y, variance, domain, excess, spread, first, side, change, start,
+    undisclosed, group, late_excess, late_spread, late_above, constant, level_mean, level_sd,
+):  # fmt: skip
+    """Log weight of each cell of the cloud transition and each threshold, and what it is made of.
 
     Returns
     -------
-    log_probability : ndarray, shape (H, n)
-    in_mean, in_sd : ndarray, shape (H, n)
-        Derivatives in the mean and the sd of log10 parameters.
+    log_weight : ndarray, shape (G, H)
+    early : ndarray, shape (G, 7)
+        Sums over the systems before each cell.
+    late : ndarray, shape (H, G, 2, 7)
+        Sums over cloud and bespoke systems after it.
+    terms : ndarray, shape (3, n, 7)
+        From :func:`terms_of`, for each regime.
+    late_terms : ndarray, shape (Q, 2, U, 7)
+        The same of cloud and bespoke systems whose parameters are undisclosed.
     """
-    log_probability, in_mean = np.zeros(threshold.shape), np.zeros(threshold.shape)
-    in_sd = np.zeros(threshold.shape)
-    for h in range(len(threshold)):
-        for i in range(begin, len(x)):
-            k, sign = (BESPOKE, -1.0) if above[h, i] else (CLOUD, 1.0)
-            sd = parameters[2, k]
-            z = (threshold[h, i] - parameters[0, k] - parameters[1, k] * x[i]) / sd
-            log_probability[h, i], slope = log_normal_cdf(sign * z)
-            in_mean[h, i], in_sd[h, i] = -sign * slope / sd, -sign * slope * z / sd
-    return log_probability, in_mean, in_sd
+    n, (n_cells, n_thresholds) = len(x), constant.shape
+    n_groups, n_undisclosed = late_above.shape
+    terms = np.empty((3, n, N_SUMS))
+    for k in range(3):
+        terms[k] = terms_of(
+            growth_mean, elasticity, sigma[k], offset, x, y, variance, domain, excess[k], spread,
+            level_mean[k],
+        )  # fmt: skip
+    late_terms = np.empty((n_groups, 2, n_undisclosed, N_SUMS))
+    of_group = np.zeros((n_groups, n_cells, 2, N_SUMS))
+    for q in range(n_groups):
+        for k in range(2):
+            late_terms[q, k] = terms_of(
+                growth_mean, elasticity, sigma[1 + k], offset, x[undisclosed], y[undisclosed],
+                variance[undisclosed], domain[undisclosed], late_excess[q, k], late_spread[q, k],
+                level_mean[1 + k],
+            )  # fmt: skip
+            u, s = n_undisclosed - 1, np.zeros(N_SUMS)
+            for g in range(n_cells - 1, -1, -1):
+                while u >= 0 and undisclosed[u] >= first[g]:
+                    share = late_above[q, u] if k == 1 else 1 - late_above[q, u]
+                    s += share * late_terms[q, k, u]
+                    u -= 1
+                of_group[q, g, k] = s
 
-
-@nb.njit(cache=True, error_model="numpy", nogil=True)
-def late_sums(terms, log_probability, above, first):
-    """Sums over cloud and bespoke systems after each cell, given a threshold, shape (G, 2, 7)."""
-    out, late, i = np.empty((len(first), 2, N_SUMS)), np.zeros((2, N_SUMS)), len(above) - 1
-    for g in range(len(first) - 1, -1, -1):
-        while i >= first[g]:
-            k = 1 if above[i] else 0
-            late[k] += terms[1 + k, i]
-            late[k, 6] -= log_probability[i]
-            i -= 1
-        out[g] = late
-    return out
-
-
-@nb.njit(cache=True, error_model="numpy", nogil=True)
-def log_weights(terms, log_probability, above, first, constant, level_sd, growth_sd):
-    """Log weight of each cell of the cloud transition and each threshold, shape (G, H)."""
-    n_cells, n_thresholds = constant.shape
-    out = constant.copy()
-    s, i = np.zeros(N_SUMS), 0
+    log_weight = constant.copy()
+    early, s, i = np.empty((n_cells, N_SUMS)), np.zeros(N_SUMS), 0
     for g in range(n_cells):
         while i < first[g]:
             s += terms[DIY, i]
             i += 1
-        out[g] += line_evidence(s, level_sd[DIY], growth_sd)
+        early[g] = s
+        log_weight[g] += line_evidence(s, level_sd[DIY], growth_sd)
+    now = np.zeros((n_cells, 2, N_SUMS))  # over disclosed systems
+    i, both = n - 1, np.zeros((2, N_SUMS))
+    for g in range(n_cells - 1, -1, -1):
+        while i >= first[g]:
+            if side[i] >= 0:
+                both[side[i]] += terms[1 + side[i], i]
+            i -= 1
+        now[g] = both
+    late = np.empty((n_thresholds, n_cells, 2, N_SUMS))
     for h in range(n_thresholds):
-        late = late_sums(terms, log_probability[h], above[h], first)
+        for c in range(start[h], start[h + 1]):
+            i, k = change[c, 0], change[c, 1]
+            for g in range(change[c, 2]):
+                for j in range(N_SUMS):
+                    now[g, k, j] += terms[1 + k, i, j]
+                    now[g, 1 - k, j] -= terms[2 - k, i, j]
         for g in range(n_cells):
-            out[g, h] += line_evidence(late[g, 0], level_sd[CLOUD], growth_sd)
-            out[g, h] += line_evidence(late[g, 1], level_sd[BESPOKE], growth_sd)
-    return out
+            for k in range(2):
+                for j in range(N_SUMS):
+                    late[h, g, k, j] = now[g, k, j] + of_group[group[h], g, k, j]
+                log_weight[g, h] += line_evidence(late[h, g, k], level_sd[1 + k], growth_sd)
+    return log_weight, early, late, terms, late_terms
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
 def evaluate(
-    growth_mean, growth_sd, elasticity, sigma, offset, parameters,
-    x, y, p, variance, domain, threshold, above, first, constant, level_mean, level_sd,
+    growth_mean, growth_sd, elasticity, sigma, offset,
+    x, y, variance, domain, excess, spread, first, side, change, start,
+    undisclosed, group, late_excess, late_spread, late_above, constant, level_mean, level_sd,
 ):  # fmt: skip
     """Log marginal likelihood, its gradient, and the weights of cells and thresholds.
 
@@ -148,111 +170,166 @@ def evaluate(
     growth_mean, growth_sd, elasticity : float
     sigma : ndarray, shape (3,)
     offset : ndarray, shape (D,)
-    parameters : ndarray, shape (3, 3)
-        Level, growth and sd of log10 parameters (rows) in each regime (columns).
-    x, y, p, variance, domain : ndarray, shape (n,)
-        In the order of dates.
-    threshold : ndarray, shape (H, n)
-        Capacity at the date of each system.
-    above : ndarray of bool, shape (H, n)
-        Whether the system's parameters exceed it.
+    x, y, variance, domain : ndarray, shape (n,)
+        Systems with training compute, in the order of dates.
+    excess : ndarray, shape (3, n)
+        Log10 parameters less those that are expected in each regime.
+    spread : ndarray, shape (n,)
+        Variance of log10 parameters before the cloud transition; 0 where they are disclosed.
     first : ndarray of int, shape (G,)
         Number of systems before each cell of the cloud transition, ascending.
+    side : ndarray of int, shape (n,)
+        1 for systems above the first threshold, 0 for those below, -1 if undisclosed.
+    change : ndarray of int, shape (C, 3)
+        Systems that change sides, threshold by threshold: which, the new side, and the number of
+        cells before it.
+    start : ndarray of int, shape (H + 1,)
+        First change at each threshold.
+    undisclosed : ndarray of int, shape (U,)
+        Which systems' parameters are undisclosed, ascending.
+    group : ndarray of int, shape (H,)
+        Which of Q accounts of these holds at each threshold:
+    late_excess, late_spread : ndarray, shape (Q, 2, U)
+        excess and variance after the cloud transition, if they are cloud and if bespoke, and
+    late_above : ndarray, shape (Q, U)
+        how far they count as bespoke, 0 to 1.
     constant : ndarray, shape (G, H)
-        Log prior weight of cell and threshold, and of shares and bespoke transition given both.
+        Log weight of cell and threshold without training compute.
     level_mean, level_sd : ndarray, shape (3,)
 
     Returns
     -------
     value : float
-    gradient : ndarray, shape (15 + D,)
+    gradient : ndarray, shape (6 + D,)
         In the hyperparameters, in their order.
     probability : ndarray, shape (G, H)
         Posterior probability of each cell and threshold.
     """
+    log_weight, early, late, terms, late_terms = weigh(
+        growth_mean, growth_sd, elasticity, sigma, offset,
+        x, y, variance, domain, excess, spread, first, side, change, start,
+        undisclosed, group, late_excess, late_spread, late_above, constant, level_mean, level_sd,
+    )  # fmt: skip
     n, (n_cells, n_thresholds) = len(x), constant.shape
-    terms = system_terms(
-        growth_mean, elasticity, sigma, offset, parameters, x, y, p, variance, domain, level_mean
-    )
-    log_probability, in_mean, in_sd = truncation(threshold, above, parameters, x, first[0])
-    probability = log_weights(terms, log_probability, above, first, constant, level_sd, growth_sd)
-    top = np.max(probability)
-    probability = np.exp(probability - top)
+    n_groups, n_undisclosed = late_above.shape
+    top = np.max(log_weight)
+    probability = np.exp(log_weight - top)
     total = np.sum(probability)
-    value = top + math.log(total)
     probability /= total
 
-    in_terms, in_growth_sd = np.zeros((3, n, N_SUMS)), 0.0
-    in_parameters = np.zeros((3, 3))
-    # DIY: what follows a cell is not in its sums
-    s, slope, i = np.zeros(N_SUMS), np.zeros((n_cells, N_SUMS)), 0
+    # A system's terms are in the sums of the cells on its side
+    gradient = np.zeros(6 + len(offset))
+    slope = np.zeros((n_cells, N_SUMS))
     for g in range(n_cells):
-        while i < first[g]:
-            s += terms[DIY, i]
-            i += 1
-        weight = np.sum(probability[g])
-        in_growth_sd += add_slope(s, level_sd[DIY], growth_sd, weight, slope[g])
-    running = np.zeros(N_SUMS)
+        gradient[1] += add_slope(
+            early[g], level_sd[DIY], growth_sd, np.sum(probability[g]), slope[g]
+        )
+    s, i = np.zeros(N_SUMS), first[-1] - 1
     for g in range(n_cells - 1, -1, -1):
-        running += slope[g]
-        for i in range(first[g - 1] if g > 0 else 0, first[g]):
-            in_terms[DIY, i] = running
-    for h in range(n_thresholds):
-        late = late_sums(terms, log_probability[h], above[h], first)
-        slopes = np.zeros((n_cells, 2, N_SUMS))
+        s += slope[g]
+        while i >= (first[g - 1] if g > 0 else 0):
+            add_gradient(
+                s, 1.0, terms[DIY, i], x[i], excess[DIY, i], spread[i],
+                sigma[DIY], elasticity, DIY, domain[i], gradient,
+            )  # fmt: skip
+            i -= 1
+    # Slopes of the first so many cells, added up over this threshold and the later ones
+    later = np.zeros((n_cells + 1, 2, N_SUMS))
+    of_group = np.zeros((n_groups, n_cells + 1, 2, N_SUMS))
+    in_late, both = np.zeros((2, n, N_SUMS)), np.empty((2, N_SUMS))
+    for h in range(n_thresholds - 1, -1, -1):
+        both[:] = 0.0
         for g in range(n_cells):
             for k in range(2):
-                in_growth_sd += add_slope(
-                    late[g, k], level_sd[1 + k], growth_sd, probability[g, h], slopes[g, k]
+                gradient[1] += add_slope(
+                    late[h, g, k], level_sd[1 + k], growth_sd, probability[g, h], both[k]
                 )
-        both = np.zeros((2, N_SUMS))
-        for g in range(n_cells):
-            both += slopes[g]
-            for i in range(first[g], first[g + 1] if g < n_cells - 1 else n):
-                k = 1 if above[h, i] else 0
-                in_terms[1 + k, i] += both[k]
-                x_mean = both[k, 6] * in_mean[h, i]
-                in_parameters[0, 1 + k] -= x_mean
-                in_parameters[1, 1 + k] -= x_mean * x[i]
-                in_parameters[2, 1 + k] -= both[k, 6] * in_sd[h, i]
-
-    gradient = np.zeros(15 + len(offset))
-    gradient[1] = in_growth_sd
-    in_sigma, in_offset = gradient[3:6], gradient[6 : 6 + len(offset)]
-    for k in range(3):
-        sd = parameters[2, k]
-        for i in range(n):
-            t, d = terms[k, i], in_terms[k, i]
-            w = t[0]
-            r = t[3] / w
-            e = p[i] - parameters[0, k] - parameters[1, k] * x[i]
-            in_w = d[0] + x[i] * (d[1] + x[i] * d[2]) + r * (d[3] + x[i] * d[4] + r * d[5])
-            in_w += 0.5 * d[6] / w
-            in_r = w * (d[3] + x[i] * d[4] + 2 * r * d[5])
-            in_sigma[k] -= 2 * sigma[k] * w * w * in_w
-            gradient[0] -= x[i] * in_r
-            gradient[2] -= e * in_r
-            in_offset[domain[i]] -= in_r
-            in_mu = elasticity * in_r + d[6] * e / (sd * sd)
-            in_parameters[0, k] += in_mu
-            in_parameters[1, k] += x[i] * in_mu
-            in_parameters[2, k] += d[6] * (e * e / (sd * sd) - 1) / sd
-    gradient[6 + len(offset) :] = in_parameters.ravel()
-    return value, gradient, probability
+                for j in range(N_SUMS):
+                    later[g + 1, k, j] += both[k, j]
+                    of_group[group[h], g + 1, k, j] += both[k, j]
+        for c in range(start[h], start[h + 1]):
+            i, k, g = change[c]
+            for j in range(N_SUMS):
+                in_late[k, i, j] += later[g, k, j]
+                in_late[1 - k, i, j] -= later[g, 1 - k, j]
+    g = 1
+    for i in range(first[0], n):
+        while g < n_cells and first[g] <= i:
+            g += 1
+        if side[i] >= 0:
+            in_late[side[i], i] += later[g, side[i]]
+            for k in range(2):
+                add_gradient(
+                    in_late[k, i], 1.0, terms[1 + k, i], x[i], excess[1 + k, i], 0.0,
+                    sigma[1 + k], elasticity, 1 + k, domain[i], gradient,
+                )  # fmt: skip
+    for u in range(n_undisclosed):
+        i, g = undisclosed[u], 0
+        while g < n_cells and first[g] <= i:
+            g += 1
+        for q in range(n_groups):
+            for k in range(2):
+                share = late_above[q, u] if k == 1 else 1 - late_above[q, u]
+                add_gradient(
+                    of_group[q, g, k], share, late_terms[q, k, u], x[i],
+                    late_excess[q, k, u], late_spread[q, k, u],
+                    sigma[1 + k], elasticity, 1 + k, domain[i], gradient,
+                )  # fmt: skip
+    return top + math.log(total), gradient, probability
 
 
 @nb.njit(cache=True, nogil=True)
 def log_likelihood(
     growth_mean, growth_sd, elasticity, sigma, offset,
-    parameters_level, parameters_growth, parameters_sd,
-    x, y, p, variance, domain, threshold, above, first, constant, level_mean, level_sd,
+    x, y, variance, domain, excess, spread, first, side, change, start,
+    undisclosed, group, late_excess, late_spread, late_above, constant, level_mean, level_sd,
 ):  # fmt: skip
-    """Log marginal likelihood and its gradient; arguments as of :func:`evaluate`."""
-    parameters = np.empty((3, 3))
-    parameters[0], parameters[1] = parameters_level, parameters_growth
-    parameters[2] = parameters_sd
+    """Log marginal likelihood and its gradient."""
     value, gradient, _ = evaluate(
-        growth_mean, growth_sd, elasticity, sigma, offset, parameters,
-        x, y, p, variance, domain, threshold, above, first, constant, level_mean, level_sd,
+        growth_mean, growth_sd, elasticity, sigma, offset,
+        x, y, variance, domain, excess, spread, first, side, change, start,
+        undisclosed, group, late_excess, late_spread, late_above, constant, level_mean, level_sd,
     )  # fmt: skip
     return value, gradient
+
+
+@nb.njit(cache=True, error_model="numpy", nogil=True)
+def draw(
+    growth_mean, growth_sd, elasticity, sigma, offset,
+    x, y, variance, domain, excess, spread, first, side, change, start,
+    undisclosed, group, late_excess, late_spread, late_above, constant, level_mean, level_sd,
+    uniform, normal,
+):  # fmt: skip
+    """Draw cell, threshold and lines of each of S draws of the hyperparameters.
+
+    Each of these has a leading dimension S, as do ``uniform`` (S,) and ``normal`` (S, 3, 2).
+
+    Returns
+    -------
+    cell, threshold : ndarray of int, shape (S,)
+    level, growth : ndarray, shape (S, 3)
+    """
+    n_draws, n_thresholds = len(uniform), constant.shape[1]
+    cell, threshold = np.empty(n_draws, np.int64), np.empty(n_draws, np.int64)
+    level, growth = np.empty((n_draws, 3)), np.empty((n_draws, 3))
+    for s in range(n_draws):
+        log_weight, early, late, _, _ = weigh(
+            growth_mean[s], growth_sd[s], elasticity[s], sigma[s], offset[s],
+            x, y, variance, domain, excess, spread, first, side, change, start,
+            undisclosed, group, late_excess, late_spread, late_above,
+            constant, level_mean, level_sd,
+        )  # fmt: skip
+        cumulative = np.cumsum(np.exp(log_weight - np.max(log_weight)))
+        picked = np.searchsorted(cumulative, uniform[s] * cumulative[-1], side="right")
+        g, h = picked // n_thresholds, picked % n_thresholds
+        cell[s], threshold[s] = g, h
+        for k in range(3):
+            sums = early[g] if k == DIY else late[h, g, k - 1]
+            _, mean, factor = line_posterior(
+                np.append(sums[:3], 0.0), sums[3:6], level_sd[k], growth_sd[s]
+            )
+            z, t = normal[s, k]
+            level[s, k] = level_mean[k] + level_sd[k] * (mean[0] + factor[0] * z)
+            growth[s, k] = growth_sd[s] * (mean[1] + factor[1] * z + factor[2] * t)
+            growth[s, k] += growth_mean[s]
+    return cell, threshold, level, growth

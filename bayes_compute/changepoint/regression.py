@@ -12,7 +12,7 @@ summed and integrated out; :meth:`CollapsedRegression.draw` brings them back, on
 draw for each draw of the hyperparameters.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -22,7 +22,7 @@ from scipy import optimize
 
 from bayes_compute.changepoint import collapse, moments, recursion
 from bayes_compute.changepoint.dates import DateCells, Density
-from bayes_compute.changepoint.statistics import cumulative_sums, quantise
+from bayes_compute.changepoint.statistics import REFERENCE_YEAR, cumulative_sums, quantise
 from bayes_compute.errors import InputError
 from bayes_compute.observations import Observations
 
@@ -56,6 +56,32 @@ class Hyperparameters(NamedTuple):
     offset: Any
 
 
+class SystemDraws(NamedTuple):
+    """What each draw says of each system, (S, n).
+
+    ``era`` is its era or regime, from 0. Of systems with training compute only: ``log_likelihood``
+    of log10 FLOP, and ``replicate``, drawn anew.
+    """
+
+    era: np.ndarray
+    log_likelihood: np.ndarray
+    replicate: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        era: np.ndarray,
+        log10_flop: np.ndarray,
+        mean: np.ndarray,
+        variance: np.ndarray,
+        rng: np.random.Generator,
+    ) -> "SystemDraws":
+        """Of systems that are normal with a mean and a variance, each (S, n)."""
+        z = (log10_flop - mean) / np.sqrt(variance)
+        log_likelihood = -0.5 * (z * z + np.log(2 * np.pi * variance))
+        return cls(era, log_likelihood, mean + np.sqrt(variance) * rng.standard_normal(mean.shape))
+
+
 @dataclass(frozen=True)
 class EraPrior:
     """Prior of an era's level and scatter, the same for every era.
@@ -74,6 +100,15 @@ class EraPrior:
     level_sd: float
     sigma_median: float
     log_sigma_sd: float
+
+    def describe(self) -> dict[str, str]:
+        """Each prior in words."""
+        return {
+            "level": f"level ~ Normal({self.level_mean:g}, {self.level_sd:g}) "
+            f"in {REFERENCE_YEAR:g}",
+            "growth": "growth ~ Normal(growth_mean, growth_sd)",
+            "sigma": f"sigma ~ LogNormal(log {self.sigma_median:g}, {self.log_sigma_sd:g})",
+        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,6 +133,7 @@ class CollapsedRegression:
     variance: np.ndarray
     prior: EraPrior
     spans: np.ndarray
+    Point = Hyperparameters
 
     @classmethod
     def of(
@@ -322,6 +358,50 @@ class CollapsedRegression:
             "growth": at.growth_mean[:, None] + at.growth_sd[:, None] * z[1],
             "sigma": prior.sigma_median * np.exp(prior.log_sigma_sd * z[2]),
         }
+
+    def systems(
+        self,
+        observations: Observations,
+        at: Hyperparameters,
+        drawn: dict[str, np.ndarray],
+        rng: np.random.Generator,
+    ) -> SystemDraws:
+        """What draws say of each system.
+
+        Parameters
+        ----------
+        observations : Observations
+            Those that were summed up.
+        at : Hyperparameters
+            S draws.
+        drawn : dict of ndarray
+            What :meth:`draw` returned for them.
+        rng : numpy.random.Generator
+        """
+        o, assigned = observations, era_year(observations.year)
+        era = np.zeros((len(at.offset), o.n), dtype=int)
+        for date in drawn["transition_year"].T:
+            era += date[:, None] <= assigned
+        level, growth, sigma = (
+            np.take_along_axis(drawn[name], era, axis=1) for name in ("level", "growth", "sigma")
+        )
+        mean = level + growth * (o.year - REFERENCE_YEAR) + at.offset[:, o.domain]
+        return SystemDraws.of(era, o.log10_flop, mean, sigma**2 + o.variance, rng)
+
+    def grid_ends(
+        self, draws: dict[str, np.ndarray]
+    ) -> Iterator[tuple[str, int | None, float, float, float]]:
+        """How much of the posterior lies at the ends of the grid of scatters.
+
+        Yields
+        ------
+        name, element, end, share, prior share
+            Of draws beyond the last but one node, and of the prior.
+        """
+        for low, node in ((True, self.sigma[1]), (False, self.sigma[-2])):
+            for era, sigma in enumerate(np.moveaxis(draws["sigma"], -1, 0)):
+                outside = sigma < node if low else sigma > node
+                yield "sigma", era, float(node), float(np.mean(outside)), 0.0
 
     @property
     def _kept_cells(self) -> np.ndarray:

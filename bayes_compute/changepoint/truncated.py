@@ -1,0 +1,307 @@
+"""Parameters of one regime's systems: a truncated normal about a line, the line integrated out.
+
+Systems of a regime have
+
+    p ~ N(level + growth x, exp(log_sd)^2),  truncated to their own side of an edge,
+    level, growth, log_sd ~ independent normal.
+
+With the truncation normalised there is no closed form. The posterior of the three has one mode
+and is nearly normal, so it is integrated by Gauss-Hermite quadrature about that mode
+(Naylor & Smith 1982, doi:10.2307/2347995): exact for a normal one, and within 0.02 of the log
+evidence where few systems stand close to the edge. The quadrature's first term, Laplace's
+approximation, is within 0.1 and serves where the regime is improbable.
+
+Throughout, ``side`` is 1 where systems lie below the edge, -1 above it, and 0 for no edge;
+``mean`` and ``sd`` (3,) are the prior's.
+"""
+
+import math
+
+import numba as nb
+import numpy as np
+
+LOG_2_PI = math.log(2 * math.pi)
+FAR = 8.0  # sds from the edge where the truncation is below rounding
+
+
+@nb.njit(cache=True, nogil=True)
+def log_normal_cdf(z):
+    """Log of the standard normal distribution function, and its derivative."""
+    if z < -30:  # asymptotic series of Mills' ratio, Abramowitz & Stegun 26.2.12
+        a = 1 / (z * z)
+        series = 1 - a * (1 - a * (3 - a * (15 - a * (105 - a * 945))))
+        log_p = math.log(series / -z) - 0.5 * z * z - 0.5 * LOG_2_PI
+        return log_p, -z / series
+    density = math.exp(-0.5 * z * z - 0.5 * LOG_2_PI)
+    if z > 0:
+        q = 0.5 * math.erfc(z / math.sqrt(2.0))
+        return math.log1p(-q), density / (1 - q)
+    p = 0.5 * math.erfc(-z / math.sqrt(2.0))
+    return math.log(p), density / p
+
+
+@nb.njit(cache=True, error_model="numpy", nogil=True)
+def log_density(at, x, p, edge, side, mean, sd):
+    """Log of the prior of a line times the density of its systems.
+
+    Parameters
+    ----------
+    at : ndarray, shape (3,)
+        Level, growth and log sd.
+    x, p, edge : ndarray, shape (n,)
+    side : float
+    mean, sd : ndarray, shape (3,)
+    """
+    value, scale = 0.0, math.exp(-at[2])
+    for j in range(3):
+        value -= 0.5 * ((at[j] - mean[j]) / sd[j]) ** 2 + math.log(sd[j]) + 0.5 * LOG_2_PI
+    for i in range(len(x)):
+        mu = at[0] + at[1] * x[i]
+        z = (p[i] - mu) * scale
+        value -= 0.5 * z * z + at[2] + 0.5 * LOG_2_PI
+        u = side * (edge[i] - mu) * scale
+        if side != 0 and u < FAR:
+            value -= log_normal_cdf(u)[0]
+    return value
+
+
+@nb.njit(cache=True, error_model="numpy", nogil=True)
+def curvature(at, x, p, edge, side, mean, sd, gradient, negative_hessian):
+    """:func:`log_density`, and its derivatives, which are written to the last two arguments."""
+    value, scale = 0.0, math.exp(-at[2])
+    gradient[:], negative_hessian[:] = 0.0, 0.0
+    for j in range(3):
+        z = (at[j] - mean[j]) / sd[j]
+        value -= 0.5 * z * z + math.log(sd[j]) + 0.5 * LOG_2_PI
+        gradient[j] -= z / sd[j]
+        negative_hessian[j, j] += 1 / sd[j] ** 2
+    for i in range(len(x)):
+        mu = at[0] + at[1] * x[i]
+        z = (p[i] - mu) * scale
+        value -= 0.5 * z * z + at[2] + 0.5 * LOG_2_PI
+        in_mu, in_log_sd = z * scale, z * z - 1
+        mu_mu, mu_log_sd, log_sd_log_sd = scale * scale, 2 * z * scale, 2 * z * z
+        u = side * (edge[i] - mu) * scale
+        if side != 0 and u < FAR:
+            log_p, slope = log_normal_cdf(u)
+            bend = -slope * (u + slope)
+            value -= log_p
+            in_mu += side * slope * scale
+            in_log_sd += slope * u
+            mu_mu += bend * scale * scale
+            mu_log_sd += side * (bend * u + slope) * scale
+            log_sd_log_sd += bend * u * u + slope * u
+        gradient[0] += in_mu
+        gradient[1] += in_mu * x[i]
+        gradient[2] += in_log_sd
+        negative_hessian[0, 0] += mu_mu
+        negative_hessian[0, 1] += mu_mu * x[i]
+        negative_hessian[1, 1] += mu_mu * x[i] * x[i]
+        negative_hessian[0, 2] += mu_log_sd
+        negative_hessian[1, 2] += mu_log_sd * x[i]
+        negative_hessian[2, 2] += log_sd_log_sd
+    for j in range(3):
+        for k in range(j):
+            negative_hessian[j, k] = negative_hessian[k, j]
+    return value
+
+
+@nb.njit(cache=True, error_model="numpy", nogil=True)
+def cholesky(a, factor):
+    """Write the lower Cholesky factor of a symmetric (3, 3) matrix; return whether it has one."""
+    for j in range(3):
+        for k in range(j + 1):
+            s = a[j, k]
+            for m in range(k):
+                s -= factor[j, m] * factor[k, m]
+            if j > k:
+                factor[j, k] = s / factor[k, k]
+            elif s > 1e-12 * a[j, j] and s > 0:
+                factor[j, j] = math.sqrt(s)
+            else:
+                return False
+    return True
+
+
+@nb.njit(cache=True, error_model="numpy", nogil=True)
+def mode(at, x, p, edge, side, mean, sd, factor):
+    """Move ``at`` to the mode, by Newton's method with Levenberg's damping.
+
+    Returns
+    -------
+    value : float
+        :func:`log_density` there; ``factor`` is left with the lower Cholesky factor of its
+        negative Hessian, ``at`` with the mode.
+    """
+    gradient, hessian, step, new = np.empty(3), np.empty((3, 3)), np.empty(3), np.empty(3)
+    value = curvature(at, x, p, edge, side, mean, sd, gradient, hessian)
+    damping = 0.0
+    for _ in range(200):
+        for j in range(3):
+            hessian[j, j] += damping / sd[j] ** 2
+        if not cholesky(hessian, factor):
+            for j in range(3):
+                hessian[j, j] -= damping / sd[j] ** 2
+            damping = max(2 * damping, 1.0)
+            continue
+        for j in range(3):  # solve factor factor' step = gradient
+            step[j] = gradient[j]
+            for k in range(j):
+                step[j] -= factor[j, k] * step[k]
+            step[j] /= factor[j, j]
+        decrement = 0.0
+        for j in range(3):
+            decrement += step[j] * step[j]
+        if decrement < 1e-7 and damping == 0:
+            break
+        for j in range(2, -1, -1):
+            for k in range(j + 1, 3):
+                step[j] -= factor[k, j] * step[k]
+            step[j] /= factor[j, j]
+        new[:] = at + step
+        there = curvature(new, x, p, edge, side, mean, sd, gradient, hessian)
+        if there > value - 1e-9:
+            at[:], value = new, there
+            damping = 0.0 if damping < 0.01 else 0.1 * damping
+        else:
+            curvature(at, x, p, edge, side, mean, sd, gradient, hessian)
+            damping = max(4 * damping, 0.5)
+    return value
+
+
+@nb.njit(cache=True, error_model="numpy", nogil=True)
+def laplace(at, x, p, edge, side, mean, sd):
+    """Log evidence by Laplace's approximation; ``at`` is moved to the mode."""
+    factor = np.zeros((3, 3))
+    value = mode(at, x, p, edge, side, mean, sd, factor)
+    return value + 1.5 * LOG_2_PI - math.log(factor[0, 0] * factor[1, 1] * factor[2, 2])
+
+
+@nb.njit(cache=True, error_model="numpy", nogil=True)
+def from_standard(z, at, factor, out):
+    """Write ``at + inv(factor') z``, which has the curvature of the mode where z is standard."""
+    for j in range(2, -1, -1):
+        out[j] = z[j]
+        for k in range(j + 1, 3):
+            out[j] -= factor[k, j] * out[k]
+        out[j] /= factor[j, j]
+    for j in range(3):
+        out[j] += at[j]
+
+
+@nb.njit(cache=True, error_model="numpy", nogil=True)
+def quadrature(at, x, p, edge, side, mean, sd, node, log_weight):
+    """Log evidence by Gauss-Hermite quadrature; ``at`` is moved to the mode.
+
+    ``node`` and ``log_weight`` (m,) are of the standard normal distribution.
+    """
+    factor, z, point = np.zeros((3, 3)), np.empty(3), np.empty(3)
+    m = len(node)
+    top = mode(at, x, p, edge, side, mean, sd, factor)
+    total = 0.0
+    for i in range(m):
+        for j in range(m):
+            for k in range(m):
+                z[0], z[1], z[2] = node[i], node[j], node[k]
+                from_standard(z, at, factor, point)
+                there = log_density(point, x, p, edge, side, mean, sd) - top
+                half = 0.5 * (z[0] * z[0] + z[1] * z[1] + z[2] * z[2])
+                total += math.exp(there + half + log_weight[i] + log_weight[j] + log_weight[k])
+    log_det = math.log(factor[0, 0] * factor[1, 1] * factor[2, 2])
+    return top + math.log(total) + 1.5 * LOG_2_PI - log_det
+
+
+@nb.njit(cache=True, error_model="numpy", nogil=True)
+def edge_slope(at, x, edge, side):
+    """Derivative of the log density if the whole edge moves up."""
+    slope, scale = 0.0, math.exp(-at[2])
+    for i in range(len(x)):
+        u = side * (edge[i] - at[0] - at[1] * x[i]) * scale
+        if side != 0 and u < FAR:
+            slope -= side * scale * log_normal_cdf(u)[1]
+    return slope
+
+
+@nb.njit(cache=True, error_model="numpy", nogil=True)
+def members(above, wanted, start):
+    """Systems from ``start`` on which are on the wanted side, latest first."""
+    found = np.empty(len(above) - start, np.int64)
+    m = 0
+    for i in range(len(above) - 1, start - 1, -1):
+        if above[i] == wanted:
+            found[m] = i
+            m += 1
+    return found[:m]
+
+
+@nb.njit(cache=True, error_model="numpy", nogil=True)
+def scan(x, p, threshold, above, first, mean, sd):
+    """Laplace's log evidence of parameters after each cell and on either side of each threshold.
+
+    Parameters
+    ----------
+    x, p : ndarray, shape (n,)
+        In the order of dates.
+    threshold, above : ndarray, shape (H, n)
+    first : ndarray of int, shape (G,)
+        Number of systems before each cell, ascending.
+    mean, sd : ndarray, shape (2, 3)
+        Prior of the line below and above the threshold.
+
+    Returns
+    -------
+    evidence : ndarray, shape (H, 2, G)
+    line : ndarray, shape (H, 2, G, 3)
+        Modes.
+    slope : ndarray, shape (H, 2, G)
+        :func:`edge_slope` at the modes.
+    """
+    n_thresholds, n_cells = len(threshold), len(first)
+    evidence = np.empty((n_thresholds, 2, n_cells))
+    line = np.empty((n_thresholds, 2, n_cells, 3))
+    slope = np.empty((n_thresholds, 2, n_cells))
+    for h in range(n_thresholds):
+        for k in range(2):
+            side = 1.0 - 2.0 * k
+            chosen = members(above[h], k == 1, first[0])
+            xs, ps, edge = x[chosen], p[chosen], threshold[h][chosen]
+            at, m, known = mean[k].copy(), 0, -1
+            for g in range(n_cells - 1, -1, -1):
+                while m < len(chosen) and chosen[m] >= first[g]:
+                    m += 1
+                if m != known:
+                    evidence[h, k, g] = laplace(at, xs[:m], ps[:m], edge[:m], side, mean[k], sd[k])
+                    slope[h, k, g] = edge_slope(at, xs[:m], edge[:m], side)
+                    known = m
+                else:
+                    evidence[h, k, g] = evidence[h, k, g + 1]
+                    slope[h, k, g] = slope[h, k, g + 1]
+                line[h, k, g] = at
+    return evidence, line, slope
+
+
+@nb.njit(cache=True, error_model="numpy", nogil=True)
+def candidates(at, x, p, edge, side, mean, sd, normal, chi_squared, dof):
+    """Points from a t distribution about the mode, and their log importance weights.
+
+    Parameters
+    ----------
+    normal, chi_squared : ndarray, shape (M, 3) and (M,)
+        Standard draws, the second of ``dof`` degrees of freedom.
+
+    Returns
+    -------
+    point : ndarray, shape (M, 3)
+    log_weight : ndarray, shape (M,)
+        Up to a constant.
+    """
+    factor = np.zeros((3, 3))
+    mode(at, x, p, edge, side, mean, sd, factor)
+    point, log_weight = np.empty(normal.shape), np.empty(len(normal))
+    for m in range(len(normal)):
+        z = normal[m] * math.sqrt(dof / chi_squared[m])
+        from_standard(z, at, factor, point[m])
+        distance = z[0] * z[0] + z[1] * z[1] + z[2] * z[2]
+        log_weight[m] = log_density(point[m], x, p, edge, side, mean, sd)
+        log_weight[m] += 0.5 * (dof + 3) * math.log1p(distance / dof)
+    return point, log_weight

@@ -1,0 +1,118 @@
+"""Systems with training compute whose parameters are undisclosed: the exact density of each.
+
+Given everything else, the parameters of such a system are integrated out in closed form (a
+truncated normal times a normal density of FLOP), and after the cloud transition its regime is
+summed out. See :class:`bayes_compute.changepoint.regimes.Undisclosed` for what the sampler takes.
+"""
+
+import math
+
+import numba as nb
+import numpy as np
+
+from bayes_compute.changepoint.truncated import LOG_2_PI, log_normal_cdf
+
+
+@nb.njit(cache=True, error_model="numpy", nogil=True)
+def log_density(flop, mean, slope, noise, mu, sd, edge, side):
+    """Log density of one system's FLOP in one regime, its parameters integrated out.
+
+    Parameters
+    ----------
+    flop, mean : float
+        Log10 FLOP, and its mean where log10 parameters are ``mu``.
+    slope, noise : float
+        Elasticity of FLOP on parameters, and variance of FLOP given parameters.
+    mu, sd, edge, side : float
+        Log10 parameters are normal, truncated to their own side of the edge: 1 below it, -1
+        above it, 0 for no edge.
+    """
+    total = noise + slope * slope * sd * sd
+    z = flop - mean
+    value = -0.5 * (z * z / total + math.log(total) + LOG_2_PI)
+    if side != 0:
+        middle = mu + slope * sd * sd * z / total
+        value += log_normal_cdf(side * (edge - middle) / (sd * math.sqrt(noise / total)))[0]
+        value -= log_normal_cdf(side * (edge - mu) / sd)[0]
+    return value
+
+
+@nb.njit(cache=True, error_model="numpy", nogil=True)
+def choose(
+    level, growth, elasticity, sigma, offset, share, capacity, n_early, n_before, lines,
+    x, since, flop, variance, domain, expected, uniform,
+):  # fmt: skip
+    """Choose among candidates for the lines of parameters, by how well they explain FLOP.
+
+    Parameters
+    ----------
+    level, growth, sigma : ndarray, shape (S, 3)
+    elasticity : ndarray, shape (S,)
+    offset : ndarray, shape (S, D)
+    share : ndarray, shape (S, 2)
+        Of bespoke systems before and after the bespoke transition.
+    capacity : ndarray, shape (S, 2)
+        And its drift.
+    n_early, n_before : ndarray of int, shape (S,)
+        Number of systems before the cloud and before the bespoke transition.
+    lines : ndarray, shape (S, M, 3, 3)
+        Candidates: a row a regime; level, growth and log sd.
+    x, since, flop, variance, domain : ndarray, shape (U,)
+        ``since`` in years since the capacity is read.
+    expected : ndarray, shape (3, U)
+    uniform : ndarray, shape (S,)
+
+    Returns
+    -------
+    chosen : ndarray of int, shape (S,)
+    log_mean : ndarray, shape (S,)
+        Log of the mean over candidates of the density of all.
+    bespoke : ndarray, shape (S, U)
+        Probability of being bespoke given the chosen one; 0 before the cloud transition.
+    """
+    n_draws, n_candidates = lines.shape[:2]
+    chosen, log_mean = np.empty(n_draws, np.int64), np.empty(n_draws)
+    bespoke, total = np.zeros((n_draws, len(x))), np.empty(n_candidates)
+    for s in range(n_draws):
+        for m in range(n_candidates + 1):
+            if m == n_candidates:
+                top = np.max(total)
+                cumulative = np.cumsum(np.exp(total - top))
+                log_mean[s] = top + math.log(cumulative[-1] / n_candidates)
+                c = np.searchsorted(cumulative, uniform[s] * cumulative[-1], side="right")
+                chosen[s] = c
+            else:
+                c, total[m] = m, 0.0
+            for u in range(len(x)):
+                late = u >= n_early[s]
+                of_regime = np.zeros(3)
+                for k in range(1 if late else 0, 3 if late else 1):
+                    a, b, log_sd = lines[s, c, k]
+                    mu = a + b * x[u]
+                    mean = level[s, k] + growth[s, k] * x[u] + offset[s, domain[u]]
+                    mean += elasticity[s] * (mu - expected[k, u])
+                    edge = capacity[s, 0] + capacity[s, 1] * since[u]
+                    of_regime[k] = log_density(
+                        flop[u], mean, elasticity[s], sigma[s, k] ** 2 + variance[u],
+                        mu, math.exp(log_sd), edge, 0.0 if k == 0 else 3.0 - 2.0 * k,
+                    )  # fmt: skip
+                value = of_regime[0]
+                if late:
+                    p = share[s, 1 if u >= n_before[s] else 0]
+                    odds = of_regime[2] + math.log(p) - of_regime[1] - math.log1p(-p)
+                    value = of_regime[1] + math.log1p(-p)
+                    value += max(odds, 0.0) + math.log1p(math.exp(-abs(odds)))
+                    if m == n_candidates:
+                        bespoke[s, u] = 1 / (1 + math.exp(-odds))
+                if m < n_candidates:
+                    total[m] += value
+    return chosen, log_mean, bespoke
+
+
+@nb.njit(cache=True, error_model="numpy", nogil=True)
+def log_densities(flop, mean, slope, noise, mu, sd, edge, side):
+    """:func:`log_density` of one system in each of S draws; all but ``flop`` are (S,)."""
+    found = np.empty(len(mean))
+    for s in range(len(mean)):
+        found[s] = log_density(flop, mean[s], slope[s], noise[s], mu[s], sd[s], edge[s], side[s])
+    return found
