@@ -47,7 +47,7 @@ PARAMETERS: dict[str, Any] = {  # log10 parameters
     "parameters_growth": (0.15, 0.15),  # a year: 1.4x, 0.8x to 2.5x (90 %)
     "parameters_sd": (1.0, 0.4),  # systems of a regime differ by a factor of 10, of 3 to 90 (90 %)
     # Memory of the largest shared machine, eight accelerators of one cloud instance, grew from
-    # 192 GB (2016) to 1,128 GB (2024): 1.25x a year
+    # 192 GB (2016) to 1,128 GB (2024): 1.25x a year; 1.0x to 1.5x (90 %)
     "drift": stats.norm(0.1, 0.05),
 }
 STATED = RegimePrior(

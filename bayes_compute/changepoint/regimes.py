@@ -25,7 +25,7 @@ each regime, and regimes are summed out. Neither has a closed form together with
 sampler takes a bound (see :class:`Undisclosed`), and each draw gets the weight that makes it exact.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -33,9 +33,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import optimize
-from scipy.special import betaln, digamma, log_ndtr, logsumexp, ndtri_exp, xlogy
+from scipy.special import digamma, log_ndtr, logsumexp, ndtri_exp, xlogy
 
-from bayes_compute.changepoint import coexistence, truncated, undisclosed
+from bayes_compute.changepoint import coexistence, shares, truncated, undisclosed
 from bayes_compute.changepoint.coexistence import BESPOKE, CLOUD, DIY
 from bayes_compute.changepoint.dates import DateCells, Density
 from bayes_compute.changepoint.eras import line_posterior
@@ -46,13 +46,16 @@ from bayes_compute.observations import Observations
 DRIFT_YEAR = 2020.0  # where the capacity is read
 
 _TAIL = 1e-6  # prior probability of dates and capacities beyond which none are looked at
-_FINEST, _WIDEST = 0.01, 0.1  # width of a cell of the capacity [log10 parameters]
+_FINEST = 0.01  # log10 parameters, between which systems are not told apart
+_NARROWEST = 0.01  # log10 parameters a year, between drifts
 _LATE_YEAR, _GROUPED = 2024, 0.2  # thresholds that round alike then share one account
-_HOPELESS = 40.0  # log weight by which cells, thresholds and groups may fall short of the best
+_HOPELESS = 25.0  # log weight by which cells, thresholds and groups may fall short of the best
 _REFINED = 1e-3  # probability of all whose parameters are left to Laplace's approximation
 _NODES, _LOG_WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
 _LOG_WEIGHTS = np.log(_LOG_WEIGHTS / _LOG_WEIGHTS.sum())
-_CANDIDATES = 32  # lines of parameters that a draw chooses from
+# Where parameters are undisclosed, a draw of the hyperparameters chooses among so many
+# completions, and each of these among so many lines of parameters.
+_COMPLETIONS, _CANDIDATES = 4, 16
 _DOF = 5.0  # of the t distribution from which lines of parameters are drawn
 
 
@@ -221,13 +224,15 @@ class ThresholdRegimes:
         observations: Observations,
         dates: Sequence[Density],
         prior: RegimePrior,
-        n_drifts: int = 9,
+        widest: float = 0.1,
+        n_drifts: int = 11,
     ) -> "ThresholdRegimes":
         """Lay out cells of dates and nodes of the threshold, and integrate parameters out.
 
         Between two systems next to each other on the scale of ``p - drift (year - 2020)`` the
-        regimes do not depend on the capacity: those gaps are its cells, cut to 0.1; systems
-        within 0.01 of each other are not told apart.
+        regimes do not depend on the capacity: those gaps are its cells, cut to ``widest``; systems
+        within 0.01 of each other are not told apart. Drifts are evenly spaced over all but a
+        thousandth of the prior, no further apart than the sd of their posterior.
 
         Parameters
         ----------
@@ -235,50 +240,78 @@ class ThresholdRegimes:
         dates : sequence of Density
             Prior of the cloud and of the bespoke transition.
         prior : RegimePrior
+        widest : float
+            No cell of the capacity is wider [log10 parameters].
         n_drifts : int
-            Number of drifts, evenly spaced over all but 1 % of the prior.
+            Number of drifts to look at first.
         """
+        ends = float(prior.drift.ppf(5e-4)), float(prior.drift.isf(5e-4))
+        drifts = np.linspace(*ends, n_drifts) if n_drifts > 1 else prior.drift.ppf([0.5])
+        regimes = cls._laid_out(observations, dates, prior, widest, drifts)
+        weight = np.exp(logsumexp(regimes._log_weight(regimes.mode), axis=0))
+        mean = np.average(regimes.drift, weights=weight)
+        sd = np.sqrt(np.average((regimes.drift - mean) ** 2, weights=weight))
+        step = np.ptp(drifts) / max(n_drifts - 1, 1)
+        finer = int(np.ceil(step / max(sd, _NARROWEST)))
+        if finer > 1:
+            drifts = np.linspace(*ends, finer * (n_drifts - 1) + 1)
+            near = np.abs(drifts[:, None] - np.unique(regimes.drift)).min(axis=1)
+            wanted = near < step
+            regimes = cls._laid_out(observations, dates, prior, widest, drifts, wanted)
+        return regimes._with_undisclosed()._refined()
+
+    @classmethod
+    def _laid_out(
+        cls,
+        observations: Observations,
+        dates: Sequence[Density],
+        prior: RegimePrior,
+        widest: float,
+        drifts: np.ndarray,
+        wanted: np.ndarray | None = None,
+    ) -> "ThresholdRegimes":
+        """Cells and nodes, with parameters by Laplace's approximation; hopeless ones left out."""
         cells = DateCells.between(era_year(observations.year), dates)
-        drifts, drift_mass = _even_nodes(prior.drift, n_drifts)
-        parts = [_capacities(observations, prior.capacity, drift) for drift in drifts]
+        edges = (drifts[1:] + drifts[:-1]) / 2
+        drift_mass = np.diff(np.concatenate([[0.0], prior.drift.cdf(edges), [1.0]]))
+        if wanted is not None:
+            drifts, drift_mass = drifts[wanted], drift_mass[wanted]
+        parts = [_capacities(observations, prior.capacity, drift, widest) for drift in drifts]
         # Up and down in turn, so that few systems change sides from one to the next
         parts = [
             part if turn % 2 == 0 else tuple(each[::-1] for each in part)
             for turn, part in enumerate(parts)
         ]
-        middle, width, log_mass = (np.concatenate(part) for part in zip(*parts, strict=True))
-        n_nodes = len(middle)
-        kept = np.flatnonzero(cells.log_mass[0, 0] > np.log(_TAIL))
-        n_unknown = int(np.isnan(observations.log10_parameters).sum())
         n_capacities = [len(part[0]) for part in parts]
+        capacity, width, mass = (np.concatenate(part) for part in zip(*parts, strict=True))
         drift = np.repeat(drifts, n_capacities)
-        log_mass += np.log(np.repeat(drift_mass, n_capacities))
-        late_in = middle + drift * (_LATE_YEAR - DRIFT_YEAR)
-        _, group = np.unique(np.round(late_in / _GROUPED), return_inverse=True)
+        late = np.round((capacity + drift * (_LATE_YEAR - DRIFT_YEAR)) / _GROUPED)
+        _, group = np.unique(late, return_inverse=True)
+        n_unknown = int(np.isnan(observations.log10_parameters).sum())
         nothing = np.zeros((group.max() + 1, 2, n_unknown))
-        late = np.empty((n_nodes, 2, len(kept)))
+        kept = np.flatnonzero(cells.log_mass[0, 0] > np.log(_TAIL))
+        empty = np.empty((len(capacity), 2, len(kept)))
         regimes = cls(
             observations,
             cells,
             prior,
-            middle,
+            capacity,
             drift,
             width,
-            log_mass - logsumexp(log_mass),
+            np.log(mass * np.repeat(drift_mass, n_capacities)),
             drifts,
             drift_mass,
             kept,
             early=np.empty(len(kept)),
-            late=late,
-            line=np.empty((*late.shape, 3)),
-            slope=late,
+            late=empty,
+            line=np.empty((*empty.shape, 3)),
+            slope=empty,
             undisclosed=Undisclosed(
                 nothing[0, 0], nothing[0, 0], nothing, nothing, nothing[:, 0] + 0.5, group
             ),
-            log_bespoke=np.empty((len(kept), n_nodes)),
+            log_bespoke=np.empty((len(kept), len(capacity))),
         )
-        regimes = regimes._with_parameters()._with_shares()._hopeful()
-        return regimes._with_undisclosed()._refined()
+        return regimes._with_parameters()._with_shares()._hopeful()
 
     # The systems
 
@@ -296,6 +329,11 @@ class ThresholdRegimes:
     def with_flop(self) -> np.ndarray:
         """Which systems' training compute is known, ascending."""
         return np.flatnonzero(np.isfinite(self.observations.log10_flop))
+
+    @property
+    def drift_step(self) -> float:
+        """Distance between drifts [log10 parameters a year]."""
+        return float(self.drifts[1] - self.drifts[0]) if len(self.drifts) > 1 else 0.0
 
     @cached_property
     def threshold(self) -> np.ndarray:
@@ -376,6 +414,11 @@ class ThresholdRegimes:
         """Posterior probability of cells of the cloud transition and thresholds, (G, H)."""
         return coexistence.evaluate(*at, *self._arguments)[2]
 
+    def _log_weight(self, at: RegimeHyperparameters) -> np.ndarray:
+        """Log weight of cells of the cloud transition and thresholds, largest 0, (G, H)."""
+        log_weight = coexistence.weigh(*at, *self._arguments)[0]
+        return log_weight - log_weight.max()
+
     def focused(self, without: float) -> "ThresholdRegimes":
         """Leave out cells and thresholds that are improbable at :attr:`mode`.
 
@@ -437,28 +480,11 @@ class ThresholdRegimes:
         """How far undisclosed systems count as bespoke, shape (U, H)."""
         return self.undisclosed.above[self.undisclosed.group].T
 
-    def _log_bespoke(self, row: int, thresholds: Any = slice(None)) -> np.ndarray:
-        """Log weight of cells of the bespoke transition, given that of the cloud's.
-
-        Shares are integrated out, so that only counts matter.
-
-        Returns
-        -------
-        ndarray, shape (cells from ``kept_cells[row]`` on, thresholds)
-        """
-        n, cell = self.observations.n, self.kept_cells[row]
-        begin, change = self.first[cell], self.first[cell:]
-        n_above = self._n_above[:, thresholds]
-        above_before = n_above[change] - n_above[begin]
-        above_after = n_above[n] - n_above[change]
-        weight = self.cells.log_mass[1, 1, cell:, None] + self.cells.log_mass[0, 0, cell]
-        weight[0] = self.cells.log_mass[0, 1, cell]
-        for (a, b), above, all_ in (
-            (self.prior.share_before, above_before, change - begin),
-            (self.prior.share_after, above_after, n - change),
-        ):
-            weight = weight + betaln(a + above, b + all_[:, None] - above) - betaln(a, b)
-        return weight
+    def _log_bespoke(self, row: int, node: int) -> np.ndarray:
+        """Log weight of cells of the bespoke transition from that of the cloud's on."""
+        n_above, first, log_mass, before, after = self._of_shares(node)
+        later = shares.log_after(n_above, first, after)
+        return shares.of_cell(n_above, first, log_mass, before, later, self.kept_cells[row])
 
     def _focused(self, at: RegimeHyperparameters, without: float) -> "ThresholdRegimes":
         probability = self.probability(at)
@@ -500,12 +526,21 @@ class ThresholdRegimes:
         mass = np.exp(self.cells.log_mass)
         before = np.cumsum(mass[0, 0]) - mass[0, 0]
         ordered = np.sum(before * mass[1, 1] + mass[0, 1])
-        rows = [logsumexp(self._log_bespoke(row), axis=0) for row in range(len(self.kept_cells))]
-        return replace(self, log_bespoke=np.array(rows) - np.log(ordered))
+        found = _in_threads(
+            lambda mine: shares.log_weights(*self._of_shares(mine), self.kept_cells),
+            len(self.capacity),
+        )
+        return replace(self, log_bespoke=np.concatenate(found, axis=1) - np.log(ordered))
+
+    def _of_shares(self, nodes: Any) -> tuple:
+        """What :mod:`shares` takes."""
+        prior = self.prior
+        n_above = np.ascontiguousarray(self._n_above.T[nodes])
+        return n_above, self.first, self.cells.log_mass, prior.share_before, prior.share_after
 
     def _hopeful(self) -> "ThresholdRegimes":
         """Leave out cells and thresholds that are hopeless at :attr:`mode`."""
-        log_weight = coexistence.weigh(*self.mode, *self._arguments)[0]
+        log_weight = self._log_weight(self.mode)
         near = log_weight > log_weight.max() - _HOPELESS
         return self._only(np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0)))
 
@@ -513,20 +548,11 @@ class ThresholdRegimes:
         """Integrate lines of parameters out by Laplace's approximation."""
         x, p, threshold, above, first = self._of_parameters
         mean, sd = self.prior.line
-        chunks = np.array_split(np.arange(len(threshold)), 8)
-        with ThreadPoolExecutor() as pool:
-            late, line, slope = (
-                np.concatenate(part)
-                for part in zip(
-                    *pool.map(
-                        lambda h: truncated.scan(
-                            x, p, threshold[h], above[h], first, mean[1:], sd[1:]
-                        ),
-                        chunks,
-                    ),
-                    strict=True,
-                )
-            )
+        parts = _in_threads(
+            lambda h: truncated.scan(x, p, threshold[h], above[h], first, mean[1:], sd[1:]),
+            len(threshold),
+        )
+        late, line, slope = (np.concatenate(part) for part in zip(*parts, strict=True))
         early = [self._quadrature(DIY, g, 0) for g in range(len(first))]
         return replace(self, early=np.array(early), late=late, line=line, slope=slope)
 
@@ -577,8 +603,7 @@ class ThresholdRegimes:
         regimes = self
         for _ in range(3 if len(self.unknown) else 0):
             cells = np.arange(len(self.kept_cells))
-            log_weight = coexistence.weigh(*regimes.mode, *regimes._arguments)[0]
-            best = log_weight.max(axis=0)
+            best = regimes._log_weight(regimes.mode).max(axis=0)
             parts = []
             for q in range(self.undisclosed.group.max() + 1):
                 mine = np.flatnonzero(self.undisclosed.group == q)
@@ -603,7 +628,7 @@ class ThresholdRegimes:
         log_weight, _, late, *_ = coexistence.weigh(*at, *self._arguments)
         g, h = divmod(int(np.argmax(log_weight)), len(self.capacity))
         diy = self.prior.line[0][DIY].copy()
-        truncated.laplace(diy, *self._systems(DIY, g, h))
+        truncated.laplace(diy, *self._systems(DIY, g, h), np.zeros((3, 3)))
         excess = np.empty((2, len(unknown)))
         spread, log_density = np.empty_like(excess), np.empty_like(excess)
         for k, side in ((CLOUD, 1.0), (BESPOKE, -1.0)):
@@ -630,11 +655,11 @@ class ThresholdRegimes:
 
     def _expected_log_odds(self, row: int, node: int) -> np.ndarray:
         """Of the share of bespoke systems at the date of each undisclosed one, shape (U,)."""
-        weight = self._log_bespoke(row, [node])[:, 0]
+        weight = self._log_bespoke(row, node)
         weight = np.exp(weight - logsumexp(weight))
         begin, change = self.first[self.kept_cells[row]], self.first[self.kept_cells[row] :]
-        shares = self._share_posterior(begin, change, node)
-        before, after = (digamma(a) - digamma(b) for a, b in shares)
+        posterior = self._share_posterior(begin, change, node)
+        before, after = (digamma(a) - digamma(b) for a, b in posterior)
         return np.where(change <= self.unknown[:, None], after, before) @ weight
 
     def _share_posterior(self, begin, change, node) -> tuple[tuple, tuple]:
@@ -653,7 +678,7 @@ class ThresholdRegimes:
     def draw(self, at: RegimeHyperparameters, rng: np.random.Generator) -> dict[str, np.ndarray]:
         """Draw what was integrated out from its conditional distribution.
 
-        The drift is one of the nodes; the capacity varies within its cell as the log density
+        The drift is even within its cell; the capacity varies within its own as the log density
         does to first order.
 
         Parameters
@@ -674,6 +699,22 @@ class ThresholdRegimes:
             and after the bespoke transition (S,); ``regime`` of each system (S, n); and
             ``log_weight`` (S,), what makes the draws exact where parameters are undisclosed.
         """
+        n, m = len(at.growth_mean), _COMPLETIONS if len(self.unknown) else 1
+        many = at._make(np.repeat(member, m, axis=0) for member in at)
+        drawn = self._complete(many, rng)
+        log_weight = drawn["log_weight"].reshape(n, m)
+        weight = np.cumsum(np.exp(log_weight - log_weight.max(axis=1, keepdims=True)), axis=1)
+        passed = weight < rng.random((n, 1)) * weight[:, -1:]
+        chosen = m * np.arange(n) + passed.sum(axis=1)
+        drawn = {name: values[chosen] for name, values in drawn.items()}
+        drawn["log_weight"] = logsumexp(log_weight, axis=1) - np.log(m)
+        drawn["share_before"], drawn["share_after"] = drawn.pop("share").T
+        return drawn | self._lines_of_compute(at, drawn)
+
+    def _complete(
+        self, at: RegimeHyperparameters, rng: np.random.Generator
+    ) -> dict[str, np.ndarray]:
+        """Draw as :meth:`draw` does, once for each draw of the hyperparameters."""
         n, o = len(at.growth_mean), self.observations
         arrays = [np.ascontiguousarray(member) for member in at]
         uniform, normal = rng.random(n), rng.standard_normal((n, 3, 2))
@@ -685,7 +726,7 @@ class ThresholdRegimes:
         for place, pair in enumerate(pairs):
             mine = np.flatnonzero(of_draw == place)
             g, h = divmod(int(pair), len(self.capacity))
-            weight = self._log_bespoke(g, [h])[:, 0]
+            weight = self._log_bespoke(g, h)
             cell[mine, 1] += _pick(weight, len(mine), rng)
             for k in range(3):
                 line[mine, :, k] = self._draw_lines(k, g, h, (len(mine), m), rng)
@@ -694,13 +735,14 @@ class ThresholdRegimes:
         drawn = {
             "transition_year": self.cells.draw(cell, rng),
             "capacity": self.capacity[node] + self._within_cell(row, node, rng),
-            "drift": self.drift[node],
+            "drift": self.drift[node] + self.drift_step * (rng.random(n) - 0.5),
             "level_given_parameters": level,
             "growth_given_parameters": growth,
             "share": np.stack([rng.beta(*each) for each in share], axis=1),
         }
         late = np.arange(o.n) >= begin[:, None]
-        drawn["regime"] = np.where(late, np.where(self.above[node], BESPOKE, CLOUD), DIY)
+        regime = np.where(late, np.where(self.above[node], BESPOKE, CLOUD), DIY)
+        drawn["regime"] = regime.astype(np.int8)
         chosen, log_mean = np.zeros(n, dtype=int), np.zeros(n)
         if m > 1:
             unknown = self.unknown
@@ -712,8 +754,7 @@ class ThresholdRegimes:
         line = line[np.arange(n), chosen]
         drawn["parameters_level"], drawn["parameters_growth"] = line[:, :, 0], line[:, :, 1]
         drawn["parameters_sd"] = np.exp(line[:, :, 2])
-        drawn["share_before"], drawn["share_after"] = drawn.pop("share").T
-        return drawn | self._lines_of_compute(at, drawn)
+        return drawn
 
     def draw_prior(
         self, at: RegimeHyperparameters, rng: np.random.Generator
@@ -733,7 +774,7 @@ class ThresholdRegimes:
         drawn = {
             "transition_year": date,
             "capacity": prior.capacity.ppf(rng.random(n)),
-            "drift": rng.choice(self.drifts, n, p=self.drift_mass),
+            "drift": rng.choice(self.drifts, n, p=self.drift_mass / self.drift_mass.sum()),
             "level_given_parameters": prior.level_mean + np.array(prior.level_sd) * z[0],
             "growth_given_parameters": at.growth_mean[:, None] + at.growth_sd[:, None] * z[1],
             "parameters_level": line[:, :, 0],
@@ -808,12 +849,12 @@ class ThresholdRegimes:
             Of draws in the outermost cell or node, and of the prior.
         """
         prior, drift = self.prior.capacity, draws["drift"]
-        low, high = float(prior.ppf(_TAIL)) + _WIDEST, float(prior.isf(_TAIL)) - _WIDEST
+        low, high = float(prior.ppf(_TAIL)) + 0.1, float(prior.isf(_TAIL)) - 0.1
         capacity = draws["capacity"]
         yield "capacity", None, low, float(np.mean(capacity < low)), float(prior.cdf(low))
         yield "capacity", None, high, float(np.mean(capacity > high)), float(prior.sf(high))
         for node, mass in zip(self.drifts[[0, -1]], self.drift_mass[[0, -1]], strict=True):
-            at_node = float(np.mean(np.abs(drift - node) < 1e-9))
+            at_node = float(np.mean(np.abs(drift - node) <= self.drift_step / 2))
             yield "drift", None, float(node), at_node, float(mass)
 
     def _draw_lines(
@@ -851,7 +892,7 @@ class ThresholdRegimes:
     ) -> tuple[np.ndarray, ...]:
         """See :func:`undisclosed.choose`."""
         o, unknown = self.observations, self.unknown
-        return undisclosed.choose(
+        of_draws = (
             drawn["level_given_parameters"],
             drawn["growth_given_parameters"],
             at.elasticity,
@@ -862,14 +903,21 @@ class ThresholdRegimes:
             np.searchsorted(unknown, begin),
             np.searchsorted(unknown, change),
             lines,
+            rng.random(len(begin)),
+        )
+        of_systems = (
             o.year[unknown] - REFERENCE_YEAR,
             o.year[unknown] - DRIFT_YEAR,
             o.log10_flop[unknown],
             o.variance[unknown],
             o.domain[unknown],
             np.ascontiguousarray(self._expected[:, unknown]),
-            rng.random(len(begin)),
         )
+        parts = _in_threads(
+            lambda mine: undisclosed.choose(*(each[mine] for each in of_draws), *of_systems),
+            len(begin),
+        )
+        return tuple(np.concatenate(part) for part in zip(*parts, strict=True))
 
     def _bound(
         self,
@@ -941,21 +989,21 @@ class ThresholdRegimes:
 
 
 def _capacities(
-    observations: Observations, prior: Density, drift: float
+    observations: Observations, prior: Density, drift: float, widest: float
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Middle, width and log prior mass of the cells of the capacity, given its drift."""
+    """Middle, width and prior mass of the cells of the capacity, given its drift."""
     position = observations.log10_parameters - drift * (observations.year - DRIFT_YEAR)
     low, high = float(prior.ppf(_TAIL)), float(prior.isf(_TAIL))
     cut = [low]
     for edge in np.append(np.unique(position[(position > low) & (position < high)]), high):
         if edge - cut[-1] >= _FINEST:
-            parts = int(np.ceil((edge - cut[-1]) / _WIDEST - 1e-9))
+            parts = int(np.ceil((edge - cut[-1]) / widest - 1e-9))
             cut += list(np.linspace(cut[-1], edge, parts + 1)[1:])
     edges = np.array([*cut[:-1], high])
     cdf, sf = prior.cdf(edges), prior.sf(edges)
     mass = np.where(cdf[1:] < 0.5, np.diff(cdf), -np.diff(sf))
     kept = mass > 0
-    return ((edges[1:] + edges[:-1]) / 2)[kept], np.diff(edges)[kept], np.log(mass[kept])
+    return ((edges[1:] + edges[:-1]) / 2)[kept], np.diff(edges)[kept], mass[kept] / mass.sum()
 
 
 def _line(sums: np.ndarray, level_sd: float, growth_sd: float) -> tuple[np.ndarray, np.ndarray]:
@@ -964,15 +1012,6 @@ def _line(sums: np.ndarray, level_sd: float, growth_sd: float) -> tuple[np.ndarr
     scale = np.array([level_sd, growth_sd])
     factor = scale[:, None] * np.array([[a, 0.0], [b, c]])
     return scale * mean, factor @ factor.T
-
-
-def _even_nodes(prior: Density, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Evenly spaced nodes of a prior, and the mass of the cell around each."""
-    if n == 1:
-        return np.array([float(prior.ppf(0.5))]), np.ones(1)
-    nodes = np.linspace(float(prior.ppf(0.005)), float(prior.isf(0.005)), n)
-    edges = (nodes[1:] + nodes[:-1]) / 2
-    return nodes, np.diff(np.concatenate([[0.0], prior.cdf(edges), [1.0]]))
 
 
 def _moments(level, growth, log_sd, x, edge, side):
@@ -1000,6 +1039,12 @@ def _log_sinhc(half: np.ndarray) -> np.ndarray:
     """Log of the mean of ``exp(x)`` over ``(-half, half)``."""
     size = np.maximum(np.abs(half), 1e-9)
     return size + np.log(-np.expm1(-2 * size) / (2 * size))
+
+
+def _in_threads(work: Callable[[np.ndarray], Any], n: int) -> list:
+    """Results of parts of ``n`` pieces of work, in order; kernels release the lock."""
+    with ThreadPoolExecutor() as pool:
+        return list(pool.map(work, np.array_split(np.arange(n), min(n, 8))))
 
 
 def _most_probable(probability: np.ndarray, without: float) -> np.ndarray:

@@ -66,9 +66,43 @@ def log_density(at, x, p, edge, side, mean, sd):
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
+def add_curvature(at, x, p, edge, side, gradient, negative_hessian):
+    """Log density of one system; its derivatives are added to the last two arguments.
+
+    Only the lower triangle of the Hessian is kept.
+    """
+    scale = math.exp(-at[2])
+    mu = at[0] + at[1] * x
+    z = (p - mu) * scale
+    value = -0.5 * z * z - at[2] - 0.5 * LOG_2_PI
+    in_mu, in_log_sd = z * scale, z * z - 1
+    mu_mu, mu_log_sd, log_sd_log_sd = scale * scale, 2 * z * scale, 2 * z * z
+    u = side * (edge - mu) * scale
+    if side != 0 and u < FAR:
+        log_p, slope = log_normal_cdf(u)
+        bend = -slope * (u + slope)
+        value -= log_p
+        in_mu += side * slope * scale
+        in_log_sd += slope * u
+        mu_mu += bend * scale * scale
+        mu_log_sd += side * (bend * u + slope) * scale
+        log_sd_log_sd += bend * u * u + slope * u
+    gradient[0] += in_mu
+    gradient[1] += in_mu * x
+    gradient[2] += in_log_sd
+    negative_hessian[0, 0] += mu_mu
+    negative_hessian[1, 0] += mu_mu * x
+    negative_hessian[1, 1] += mu_mu * x * x
+    negative_hessian[2, 0] += mu_log_sd
+    negative_hessian[2, 1] += mu_log_sd * x
+    negative_hessian[2, 2] += log_sd_log_sd
+    return value
+
+
+@nb.njit(cache=True, error_model="numpy", nogil=True)
 def curvature(at, x, p, edge, side, mean, sd, gradient, negative_hessian):
     """:func:`log_density`, and its derivatives, which are written to the last two arguments."""
-    value, scale = 0.0, math.exp(-at[2])
+    value = 0.0
     gradient[:], negative_hessian[:] = 0.0, 0.0
     for j in range(3):
         z = (at[j] - mean[j]) / sd[j]
@@ -76,33 +110,7 @@ def curvature(at, x, p, edge, side, mean, sd, gradient, negative_hessian):
         gradient[j] -= z / sd[j]
         negative_hessian[j, j] += 1 / sd[j] ** 2
     for i in range(len(x)):
-        mu = at[0] + at[1] * x[i]
-        z = (p[i] - mu) * scale
-        value -= 0.5 * z * z + at[2] + 0.5 * LOG_2_PI
-        in_mu, in_log_sd = z * scale, z * z - 1
-        mu_mu, mu_log_sd, log_sd_log_sd = scale * scale, 2 * z * scale, 2 * z * z
-        u = side * (edge[i] - mu) * scale
-        if side != 0 and u < FAR:
-            log_p, slope = log_normal_cdf(u)
-            bend = -slope * (u + slope)
-            value -= log_p
-            in_mu += side * slope * scale
-            in_log_sd += slope * u
-            mu_mu += bend * scale * scale
-            mu_log_sd += side * (bend * u + slope) * scale
-            log_sd_log_sd += bend * u * u + slope * u
-        gradient[0] += in_mu
-        gradient[1] += in_mu * x[i]
-        gradient[2] += in_log_sd
-        negative_hessian[0, 0] += mu_mu
-        negative_hessian[0, 1] += mu_mu * x[i]
-        negative_hessian[1, 1] += mu_mu * x[i] * x[i]
-        negative_hessian[0, 2] += mu_log_sd
-        negative_hessian[1, 2] += mu_log_sd * x[i]
-        negative_hessian[2, 2] += log_sd_log_sd
-    for j in range(3):
-        for k in range(j):
-            negative_hessian[j, k] = negative_hessian[k, j]
+        value += add_curvature(at, x[i], p[i], edge[i], side, gradient, negative_hessian)
     return value
 
 
@@ -121,6 +129,22 @@ def cholesky(a, factor):
             else:
                 return False
     return True
+
+
+@nb.njit(cache=True, error_model="numpy", nogil=True)
+def solve(factor, gradient, step):
+    """Write the solution of ``factor factor' step = gradient``; return ``gradient' step``."""
+    for j in range(3):
+        step[j] = gradient[j]
+        for k in range(j):
+            step[j] -= factor[j, k] * step[k]
+        step[j] /= factor[j, j]
+    decrement = step[0] ** 2 + step[1] ** 2 + step[2] ** 2
+    for j in range(2, -1, -1):
+        for k in range(j + 1, 3):
+            step[j] -= factor[k, j] * step[k]
+        step[j] /= factor[j, j]
+    return decrement
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
@@ -144,20 +168,9 @@ def mode(at, x, p, edge, side, mean, sd, factor):
                 hessian[j, j] -= damping / sd[j] ** 2
             damping = max(2 * damping, 1.0)
             continue
-        for j in range(3):  # solve factor factor' step = gradient
-            step[j] = gradient[j]
-            for k in range(j):
-                step[j] -= factor[j, k] * step[k]
-            step[j] /= factor[j, j]
-        decrement = 0.0
-        for j in range(3):
-            decrement += step[j] * step[j]
+        decrement = solve(factor, gradient, step)
         if decrement < 1e-7 and damping == 0:
             break
-        for j in range(2, -1, -1):
-            for k in range(j + 1, 3):
-                step[j] -= factor[k, j] * step[k]
-            step[j] /= factor[j, j]
         new[:] = at + step
         there = curvature(new, x, p, edge, side, mean, sd, gradient, hessian)
         if there > value - 1e-9:
@@ -170,11 +183,16 @@ def mode(at, x, p, edge, side, mean, sd, factor):
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
-def laplace(at, x, p, edge, side, mean, sd):
-    """Log evidence by Laplace's approximation; ``at`` is moved to the mode."""
-    factor = np.zeros((3, 3))
+def log_det(factor):
+    """Half the log determinant of a matrix with this lower Cholesky factor."""
+    return math.log(factor[0, 0] * factor[1, 1] * factor[2, 2])
+
+
+@nb.njit(cache=True, error_model="numpy", nogil=True)
+def laplace(at, x, p, edge, side, mean, sd, factor):
+    """Log evidence by Laplace's approximation; see :func:`mode` for the first and last argument."""
     value = mode(at, x, p, edge, side, mean, sd, factor)
-    return value + 1.5 * LOG_2_PI - math.log(factor[0, 0] * factor[1, 1] * factor[2, 2])
+    return value + 1.5 * LOG_2_PI - log_det(factor)
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
@@ -207,8 +225,7 @@ def quadrature(at, x, p, edge, side, mean, sd, node, log_weight):
                 there = log_density(point, x, p, edge, side, mean, sd) - top
                 half = 0.5 * (z[0] * z[0] + z[1] * z[1] + z[2] * z[2])
                 total += math.exp(there + half + log_weight[i] + log_weight[j] + log_weight[k])
-    log_det = math.log(factor[0, 0] * factor[1, 1] * factor[2, 2])
-    return top + math.log(total) + 1.5 * LOG_2_PI - log_det
+    return top + math.log(total) + 1.5 * LOG_2_PI - log_det(factor)
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
@@ -238,6 +255,8 @@ def members(above, wanted, start):
 def scan(x, p, threshold, above, first, mean, sd):
     """Laplace's log evidence of parameters after each cell and on either side of each threshold.
 
+    The mode is sought anew where an eighth of the systems are new since it was, or it moves.
+
     Parameters
     ----------
     x, p : ndarray, shape (n,)
@@ -260,23 +279,45 @@ def scan(x, p, threshold, above, first, mean, sd):
     evidence = np.empty((n_thresholds, 2, n_cells))
     line = np.empty((n_thresholds, 2, n_cells, 3))
     slope = np.empty((n_thresholds, 2, n_cells))
+    factor, hessian = np.zeros((3, 3)), np.empty((3, 3))
+    gradient, step = np.empty(3), np.empty(3)
     for h in range(n_thresholds):
         for k in range(2):
             side = 1.0 - 2.0 * k
             chosen = members(above[h], k == 1, first[0])
             xs, ps, edge = x[chosen], p[chosen], threshold[h][chosen]
-            at, m, known = mean[k].copy(), 0, -1
+            at, m, solved = mean[k].copy(), 0, 0
+            value = laplace(at, xs[:0], ps[:0], edge[:0], side, mean[k], sd[k], factor)
+            in_edge = 0.0
             for g in range(n_cells - 1, -1, -1):
+                before = m
                 while m < len(chosen) and chosen[m] >= first[g]:
                     m += 1
-                if m != known:
-                    evidence[h, k, g] = laplace(at, xs[:m], ps[:m], edge[:m], side, mean[k], sd[k])
-                    slope[h, k, g] = edge_slope(at, xs[:m], edge[:m], side)
-                    known = m
-                else:
-                    evidence[h, k, g] = evidence[h, k, g + 1]
-                    slope[h, k, g] = slope[h, k, g + 1]
-                line[h, k, g] = at
+                near = solved >= 20 and 8 * (m - solved) <= solved
+                if m > before and near:
+                    # Few are new: to second order about the old mode, whose gradient is zero
+                    gradient[:] = 0.0
+                    for j in range(3):
+                        for i in range(j + 1):
+                            hessian[j, i] = 0.0
+                            for c in range(i + 1):
+                                hessian[j, i] += factor[j, c] * factor[i, c]
+                    new = value + log_det(factor)
+                    for i in range(before, m):
+                        new += add_curvature(at, xs[i], ps[i], edge[i], side, gradient, hessian)
+                    near = cholesky(hessian, factor)
+                    if near:
+                        decrement = solve(factor, gradient, step)
+                        near = decrement < 0.1
+                        value = new + 0.5 * decrement - log_det(factor)
+                        in_edge += edge_slope(at, xs[before:m], edge[before:m], side)
+                        at += step
+                if m > before and not near:
+                    at[:] = line[h, k, g + 1] if g < n_cells - 1 else mean[k]
+                    value = laplace(at, xs[:m], ps[:m], edge[:m], side, mean[k], sd[k], factor)
+                    in_edge = edge_slope(at, xs[:m], edge[:m], side)
+                    solved = m
+                evidence[h, k, g], slope[h, k, g], line[h, k, g] = value, in_edge, at
     return evidence, line, slope
 
 

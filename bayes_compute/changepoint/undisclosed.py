@@ -39,8 +39,8 @@ def log_density(flop, mean, slope, noise, mu, sd, edge, side):
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
 def choose(
-    level, growth, elasticity, sigma, offset, share, capacity, n_early, n_before, lines,
-    x, since, flop, variance, domain, expected, uniform,
+    level, growth, elasticity, sigma, offset, share, capacity, n_early, n_before, lines, uniform,
+    x, since, flop, variance, domain, expected,
 ):  # fmt: skip
     """Choose among candidates for the lines of parameters, by how well they explain FLOP.
 
@@ -57,10 +57,10 @@ def choose(
         Number of systems before the cloud and before the bespoke transition.
     lines : ndarray, shape (S, M, 3, 3)
         Candidates: a row a regime; level, growth and log sd.
+    uniform : ndarray, shape (S,)
     x, since, flop, variance, domain : ndarray, shape (U,)
         ``since`` in years since the capacity is read.
     expected : ndarray, shape (3, U)
-    uniform : ndarray, shape (S,)
 
     Returns
     -------
