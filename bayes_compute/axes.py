@@ -1,10 +1,13 @@
 """The two axes that most figures share: publication date and training compute."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q")  # of 10^0, 10^3, ...
+_COUNTS = ("", "k", "M", "B", "T")  # of the same
 
 
 def time_axis(ax: Axes, year: np.ndarray, rows: dict) -> float:
@@ -54,20 +57,38 @@ def time_axis(ax: Axes, year: np.ndarray, rows: dict) -> float:
 
 def compute_axis(ax: Axes) -> None:
     """Powers of ten of FLOP on the left, SI prefixes on the right, of an axis in log10 FLOP."""
+    _powers_of_ten(ax, "Training compute (FLOP)", with_prefix)
+
+
+def parameters_axis(ax: Axes) -> None:
+    """Powers of ten on the left, k, M, B and T on the right, of an axis in log10 parameters."""
+    _powers_of_ten(ax, "Parameters", in_words)
+
+
+def _powers_of_ten(ax: Axes, label: str, name: Callable[[float], str]) -> None:
     low, high = ax.get_ylim()
     ticks = np.arange(max(0, 3 * np.ceil(low / 3)), high, 3).tolist()
     if len(ticks) < 3:
         ticks = np.arange(max(0, np.ceil(low)), high).tolist()
     ax.yaxis.set_major_locator(FixedLocator(ticks))
     ax.yaxis.set_major_formatter(FuncFormatter(lambda t, _: f"$10^{{{t:.0f}}}$"))
-    ax.set_ylabel("Training compute (FLOP)")
+    ax.set_ylabel(label)
     right = ax.secondary_yaxis("right")
     right.yaxis.set_major_locator(FixedLocator(ticks))
-    right.yaxis.set_major_formatter(FuncFormatter(lambda t, _: with_prefix(t)))
+    right.yaxis.set_major_formatter(FuncFormatter(lambda t, _: name(t)))
     right.spines["right"].set_visible(False)
 
 
 def with_prefix(log10_flop: float) -> str:
     """Power of ten of FLOP with an SI prefix: 19 is ``10 EFLOP``."""
-    thousands = min(int(log10_flop) // 3, len(_PREFIXES) - 1)
-    return f"{10 ** (round(log10_flop) - 3 * thousands)} {_PREFIXES[thousands]}FLOP"
+    return f"{_in_thousands(log10_flop, _PREFIXES)}FLOP"
+
+
+def in_words(log10_parameters: float) -> str:
+    """Power of ten of parameters as they are spoken of: 10 is ``10 B``."""
+    return _in_thousands(log10_parameters, _COUNTS).strip()
+
+
+def _in_thousands(log10: float, names: Sequence[str]) -> str:
+    thousands = min(int(log10) // 3, len(names) - 1)
+    return f"{10 ** (round(log10) - 3 * thousands)} {names[thousands]}"

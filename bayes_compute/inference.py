@@ -16,8 +16,6 @@ import xarray as xr
 
 from bayes_compute import __version__
 from bayes_compute.changepoint.regression import (
-    DRAWN_WITHOUT,
-    SAMPLED_WITHOUT,
     Hyperparameters,
     SystemDraws,
 )
@@ -107,7 +105,8 @@ def fit(
         observations = observations.with_compute
     pm_model = module.build(observations, flat_dates=flat_dates)
     likelihood = module.regression(observations, flat_dates=flat_dates)
-    to_sample, to_draw = map(likelihood.focused, (SAMPLED_WITHOUT, DRAWN_WITHOUT))
+    to_sample = likelihood.focused(likelihood.SAMPLED_WITHOUT)
+    to_draw = likelihood.focused(likelihood.DRAWN_WITHOUT)
     sampled, sample_stats = _density(model, pm_model).sample(
         to_sample.data,
         draws=draws,

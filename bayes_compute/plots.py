@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.patheffects import withStroke
 
 from bayes_compute import floor
-from bayes_compute.axes import compute_axis, time_axis
+from bayes_compute.axes import compute_axis, parameters_axis, time_axis
 from bayes_compute.quoting import LARGELY_PRIOR, ends_text, median_text
 from bayes_compute.summaries import era_probability, floor_verdicts, summary
 
@@ -31,6 +31,7 @@ STYLE: dict = {
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 MARKERS = ("o", "^", "s", "D", "v")
 _RIDGE = 0.11  # height of a date's density, as a share of the axes
+_CAPACITY_YEAR = 2020.0  # DRIFT_YEAR of changepoint.regimes, which takes seconds to import
 
 
 @mpl.rc_context(STYLE)
@@ -39,8 +40,9 @@ def compute_over_time(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
 
     Systems are coloured by their most probable era, fainter where that is less certain. Each
     era's line (the average domain) is drawn where the era is the most probable one, from the
-    draws in which it holds there. The densities of the transition dates stand on the time axis.
-    The sparse early decades are squeezed to the left of the marked break.
+    draws in which it holds there; of regimes that coexist, each where it has probably begun and
+    not ended. The densities of the transition dates stand on the time axis. The sparse early
+    decades are squeezed to the left of the marked break.
 
     Parameters
     ----------
@@ -55,39 +57,34 @@ def compute_over_time(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     """
     ax = _axes(ax)
     rows = summary(dt).to_dict("index")
-    year = dt["constant_data"]["year"].to_numpy()
-    log10_flop = dt["observed_data"]["log10_flop"].to_numpy()
-    probability = era_probability(dt)
-    eras = [str(era) for era in probability["era"].to_numpy()]
-    modal = probability.argmax("era").to_numpy()
-    certain = probability.max("era").to_numpy()
+    systems = _systems(dt, "log10_flop")
+    year, log10_flop = systems["year"].to_numpy(), systems["log10_flop"].to_numpy()
+    date = np.linspace(year.min(), year.max(), 600)
+    draws = _thinned(dt)
+    holds, shown = _eras_at(dt, draws, date)
 
     cut = time_axis(ax, year, rows)
     low, height = log10_flop.min(), max(np.ptp(log10_flop), 1.0)
     ax.set_ylim(low - 0.2 * height, low + 1.05 * height)
-    for k, era in enumerate(eras):
-        colour, mine = COLOURS[k % len(COLOURS)], modal == k
-        ax.scatter(
-            year[mine],
-            log10_flop[mine],
-            s=10,
-            marker=MARKERS[k % len(MARKERS)],
-            c=[(*to_rgb(colour), 0.1 + 0.45 * p**2) for p in certain[mine]],
-            linewidths=0,
-            zorder=2,
-        )
-        label = f"era {era}: ×{_quoted(rows[f'growth_factor[{era}]'], '/year')}"
-        date, line, lower, upper = _trend(dt, k, year)
-        early, late = date <= cut, date >= cut
-        ax.plot(date[early], line[early], ":", color=colour, linewidth=1, zorder=4)
+    for k, era in enumerate(_eras(dt)):
+        colour, marker = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
+        _scatter(ax, systems.isel(system=systems["modal"] == k), "log10_flop", k)
+        name = f"era {era}" if era.isdigit() else era
+        label = f"{name}: ×{_quoted(rows[f'growth_factor[{era}]'], '/year')}"
+        level, growth = (draws[v].isel(era=k).to_numpy()[:, None] for v in ("level", "growth"))
+        at = date[shown[k]]
+        trend = level + growth * (at - float(dt.attrs["reference_year"]))
+        line, lower, upper = _quantiles(dt, trend, holds[k][:, shown[k]])
+        early, late = at <= cut, at >= cut
+        ax.plot(at[early], line[early], ":", color=colour, linewidth=1, zorder=4)
         ax.fill_between(
-            date[late], lower[late], upper[late], color=colour, alpha=0.25, linewidth=0, zorder=3
+            at[late], lower[late], upper[late], color=colour, alpha=0.25, linewidth=0, zorder=3
         )
         ax.plot(
-            date[late],
+            at[late],
             line[late],
             color=colour,
-            marker=MARKERS[k % len(MARKERS)],
+            marker=marker,
             markersize=4,
             markevery=[],
             label=label,
@@ -103,6 +100,70 @@ def compute_over_time(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
         f"dates and growth: median and {_level(dt)} equal-tailed interval",
         alignment="left",
     )
+    return ax
+
+
+@mpl.rc_context(STYLE)
+def parameter_gap(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
+    """Parameters against publication date, with the capacity that parts cloud from bespoke.
+
+    Systems are coloured by their most probable regime, fainter where that is less certain, and
+    hollow where training compute is undisclosed. The capacity, median and band, is drawn where
+    the cloud transition has probably passed.
+
+    Parameters
+    ----------
+    dt : xarray.DataTree
+        What :func:`bayes_compute.fit` returns. A model without capacity gives axes that say so.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure of 7 by 4.5 inches by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = _axes(ax)
+    if "capacity" not in dt["posterior"]:
+        return _empty(ax, "This model has no capacity that parts regimes")
+    rows = summary(dt).to_dict("index")
+    systems = _systems(dt, "log10_parameters")
+    year, log10_parameters = (systems[v].to_numpy() for v in ("year", "log10_parameters"))
+    known = np.isfinite(systems["log10_flop"].to_numpy())
+    date = np.linspace(year.min(), year.max(), 600)
+    draws = _thinned(dt)
+    holds, shown = _eras_at(dt, draws, date)
+    at = date[shown[1]]
+    capacity, drift = (draws[v].to_numpy()[:, None] for v in ("capacity", "drift"))
+    capacity = capacity + drift * (at - _CAPACITY_YEAR)
+    line, lower, upper = _quantiles(dt, capacity, holds[1][:, shown[1]])
+
+    time_axis(ax, year, rows)
+    low, height = log10_parameters.min(), max(np.ptp(log10_parameters), 1.0)
+    ax.set_ylim(low - 0.05 * height, low + 1.05 * height)
+    for k, era in enumerate(_eras(dt)):
+        mine = systems["modal"].to_numpy() == k
+        _scatter(ax, systems.isel(system=mine & known), "log10_parameters", k)
+        _scatter(ax, systems.isel(system=mine & ~known), "log10_parameters", k, hollow=True)
+        ax.plot(
+            [],
+            [],
+            MARKERS[k % len(MARKERS)],
+            color=COLOURS[k % len(COLOURS)],
+            markersize=4,
+            label=f"{era}: {(mine & known).sum()} systems",
+        )
+    ax.plot([], [], "o", color="0.35", mfc="none", markersize=4, label=_undisclosed(~known))
+    ax.fill_between(at, lower, upper, color="0.2", alpha=0.25, linewidth=0, zorder=3)
+    ax.plot(
+        at,
+        line,
+        color="black",
+        linewidth=2,
+        zorder=4,
+        path_effects=[withStroke(linewidth=3.5, foreground="white")],
+    )
+    parameters_axis(ax)
+    ax.legend(loc="upper left", alignment="left")
     return ax
 
 
@@ -126,9 +187,7 @@ def date_posterior(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     ax = _axes(ax)
     ax.set_xlabel("Date of transition")
     if "transition_year" not in dt["posterior"]:
-        ax.set_axis_off()
-        ax.text(0.5, 0.5, "This model has no transitions", ha="center", transform=ax.transAxes)
-        return ax
+        return _empty(ax, "This model has no transitions")
     rows = summary(dt).to_dict("index")
     transitions = list(_transitions(dt))
     for k, name, draws in transitions:
@@ -171,8 +230,8 @@ def selection_floor(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     matplotlib.axes.Axes
     """
     ax = _axes(ax)
-    year = dt["constant_data"]["year"].to_numpy()
-    log10_flop = dt["observed_data"]["log10_flop"].to_numpy()
+    systems = _systems(dt, "log10_flop")
+    year, log10_flop = systems["year"].to_numpy(), systems["log10_flop"].to_numpy()
     table, verdicts = floor.selection_floor(year, log10_flop), floor_verdicts(dt)
     first = min([np.quantile(year, 0.1), *(v["date"] - 2 * floor.WINDOW_YEARS for v in verdicts)])
     table = table[(table["year"] >= first) & (table["n"] >= floor.SMALLEST_QUARTER)]
@@ -220,27 +279,82 @@ def _level(dt: xr.DataTree) -> str:
     return f"{100 * float(dt.attrs['interval_prob']):.10g} %"
 
 
-def _trend(dt: xr.DataTree, era: int, year: np.ndarray):
-    """Dates where an era is the most probable one; median and interval of its line there."""
-    draws = dt["posterior"].dataset.stack(s=("chain", "draw"))
-    draws = draws.isel(s=slice(None, None, 1 + draws.sizes["s"] // 5000))
-    level, growth = (draws[v].isel(era=era).to_numpy() for v in ("level", "growth"))
-    date = np.linspace(year.min(), year.max(), 600)
-    begun = np.zeros((len(level), len(date)), int)
-    if "transition_year" in draws:
-        for tau in draws["transition_year"].transpose("transition", "s").to_numpy():
-            begun += tau[:, None] <= date
-    holds = begun == era
-    share = [(begun == k).mean(axis=0) for k in range(draws.sizes["era"])]
-    here = np.argmax(share, axis=0) == era
-    if not here.any():
-        return date[here], date[here], date[here], date[here]
-    line = level[:, None] + growth[:, None] * (date[here] - float(dt.attrs["reference_year"]))
-    prob = float(dt.attrs["interval_prob"])
-    quantiles = np.nanquantile(
-        np.where(holds[:, here], line, np.nan), [0.5, (1 - prob) / 2, (1 + prob) / 2], axis=0
+def _empty(ax: Axes, reason: str) -> Axes:
+    ax.set_axis_off()
+    ax.text(0.5, 0.5, reason, ha="center", transform=ax.transAxes)
+    return ax
+
+
+def _eras(dt: xr.DataTree) -> list[str]:
+    return [str(era) for era in dt["posterior"]["era"].to_numpy()]
+
+
+def _systems(dt: xr.DataTree, known: str) -> xr.Dataset:
+    """Systems of which something is known, with their most probable era and its probability."""
+    probability = era_probability(dt)
+    found = dt["constant_data"].dataset.assign(
+        modal=probability.argmax("era"), certain=probability.max("era")
     )
-    return date[here], *quantiles
+    return found.isel(system=np.isfinite(found[known].to_numpy()))
+
+
+def _scatter(ax: Axes, systems: xr.Dataset, y: str, era: int, hollow: bool = False) -> None:
+    """Draw systems of one era, fainter where that is less certain."""
+    least, most = (0.2, 0.8) if hollow else (0.1, 0.55)
+    colour = to_rgb(COLOURS[era % len(COLOURS)])
+    alpha = least + (most - least) * systems["certain"].to_numpy() ** 2
+    ax.scatter(
+        systems["year"],
+        systems[y],
+        s=10,
+        marker=MARKERS[era % len(MARKERS)],
+        facecolors="none" if hollow else [(*colour, a) for a in alpha],
+        edgecolors=[(*colour, a) for a in alpha] if hollow else "none",
+        linewidths=0.6 if hollow else 0,
+        zorder=2,
+    )
+
+
+def _undisclosed(hollow: np.ndarray) -> str:
+    return f"hollow: training compute undisclosed ({hollow.sum()} systems)"
+
+
+def _thinned(dt: xr.DataTree) -> xr.Dataset:
+    """Draws along one dimension ``s``, some thousands at most."""
+    draws = dt["posterior"].dataset.stack(s=("chain", "draw"))
+    return draws.isel(s=slice(None, None, 1 + draws.sizes["s"] // 5000))
+
+
+def _eras_at(dt: xr.DataTree, draws: xr.Dataset, date: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Whether each era holds at each date in each draw, and whether to show it there.
+
+    Eras follow each other, unless transitions bear their names: then the first transition ends
+    the first regime, and each starts one that stays.
+
+    Returns
+    -------
+    holds : ndarray of bool, shape (eras, draws, dates)
+    shown : ndarray of bool, shape (eras, dates)
+    """
+    eras, begun = _eras(dt), np.zeros((0, draws.sizes["s"], len(date)), bool)
+    if "transition_year" in draws:
+        begun = draws["transition_year"].transpose("transition", "s").to_numpy()[..., None] <= date
+        if [str(name) for name in draws["transition"].to_numpy()] == eras[1:]:
+            holds = np.concatenate([~begun[:1], begun])
+            return holds, holds.mean(axis=1) >= 0.5
+    number = begun.sum(axis=0)
+    holds = np.stack([number == k for k in range(len(eras))])
+    most = holds.mean(axis=1).argmax(axis=0)
+    return holds, np.stack([most == k for k in range(len(eras))])
+
+
+def _quantiles(dt: xr.DataTree, values: np.ndarray, holds: np.ndarray) -> np.ndarray:
+    """Median and ends of the interval over the draws that hold, of values (draws, dates)."""
+    prob = float(dt.attrs["interval_prob"])
+    if not holds.size:
+        return np.empty((3, holds.shape[1]))
+    at = [0.5, (1 - prob) / 2, (1 + prob) / 2]
+    return np.nanquantile(np.where(holds, values, np.nan), at, axis=0)
 
 
 def _density(draws: np.ndarray, width: float = 0.25) -> tuple[np.ndarray, np.ndarray]:

@@ -31,7 +31,7 @@ def regression(observations: Observations, flat_dates: bool = False) -> Collapse
     flat_dates : bool
         Without effect: there is no date.
     """
-    return CollapsedRegression.of(observations, (), ERA_PRIOR)
+    return CollapsedRegression.of(observations.with_compute, (), ERA_PRIOR)
 
 
 def build(observations: Observations, flat_dates: bool = False) -> pm.Model:
@@ -48,6 +48,7 @@ def build(observations: Observations, flat_dates: bool = False) -> pm.Model:
     pm.Model
         Its free variables are what the closed form leaves.
     """
+    observations = observations.with_compute
     with pm.Model(coords={"domain": observations.domains}) as model:
         # OOM/year: 2.5x a year, 0.8x to 8x (90 %)
         growth_mean = pm.Normal("growth_mean", 0.4, 0.3)

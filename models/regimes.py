@@ -34,7 +34,6 @@ from scipy import stats
 from bayes_compute.changepoint.dates import around, flat
 from bayes_compute.changepoint.op import collapsed_log_likelihood
 from bayes_compute.changepoint.regimes import RegimePrior, ThresholdRegimes
-from bayes_compute.changepoint.regression import SAMPLED_WITHOUT
 from bayes_compute.observations import Observations
 
 ERAS = ("DIY", "cloud", "bespoke")
@@ -101,7 +100,8 @@ def build(observations: Observations, flat_dates: bool = False) -> pm.Model:
     pm.Model
         Its free variables are what the closed form leaves.
     """
-    likelihood = regression(observations, flat_dates).focused(SAMPLED_WITHOUT)
+    likelihood = regression(observations, flat_dates)
+    likelihood = likelihood.focused(likelihood.SAMPLED_WITHOUT)
     coords = {"era": ERAS, "domain": observations.domains}
     with pm.Model(coords=coords) as model:
         # OOM/year: 2.5x a year, 0.8x to 8x (90 %)

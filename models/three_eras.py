@@ -28,7 +28,7 @@ import pymc as pm
 
 from bayes_compute.changepoint.dates import around, flat
 from bayes_compute.changepoint.op import collapsed_log_likelihood
-from bayes_compute.changepoint.regression import SAMPLED_WITHOUT, CollapsedRegression, EraPrior
+from bayes_compute.changepoint.regression import CollapsedRegression, EraPrior
 from bayes_compute.observations import Observations
 
 ERAS = ("1", "2", "3")
@@ -51,6 +51,7 @@ def regression(observations: Observations, flat_dates: bool = False) -> Collapse
     flat_dates : bool
         Replace both date priors by a flat one, from 1985 to the last system.
     """
+    observations = observations.with_compute
     year = observations.year
     dates = (
         around(2008, 5, year),  # cloud computing opened in 2006; deep learning took off by 2012
@@ -75,7 +76,9 @@ def build(observations: Observations, flat_dates: bool = False) -> pm.Model:
     pm.Model
         Its free variables are what the closed form leaves.
     """
-    likelihood = regression(observations, flat_dates).focused(SAMPLED_WITHOUT)
+    observations = observations.with_compute
+    likelihood = regression(observations, flat_dates)
+    likelihood = likelihood.focused(likelihood.SAMPLED_WITHOUT)
     with pm.Model(coords={"domain": observations.domains}) as model:
         # OOM/year: 2.5x a year, 0.8x to 8x (90 %)
         growth_mean = pm.Normal("growth_mean", 0.4, 0.3)

@@ -65,12 +65,21 @@ def synthetic_fit(dates: tuple[float, ...] = (2000.0, 2016.0), seed: int = 1) ->
             found["transition_year"] = (("transition",), tau)
         return found
 
+    def membership(posterior: xr.Dataset) -> np.ndarray:
+        era_of = np.zeros((*shape, N_SYSTEMS), dtype=np.int8)
+        if dates:
+            for tau in np.moveaxis(posterior["transition_year"].to_numpy(), -1, 0):
+                era_of += tau[..., None] <= era_year
+        return era_of
+
     systems = {"system": coords["system"]}
+    posterior = group(variables(0.05, 0.7))
     per_system = (*shape, N_SYSTEMS)
     tree = xr.DataTree.from_dict(
         {
             "/prior": group(variables(0.5, 5.0)),
-            "/posterior": group(variables(0.05, 0.7)),
+            "/posterior": posterior,
+            "/membership": group({"era": (("system",), membership(posterior))}),
             "/posterior_predictive": group(
                 {"log10_flop": (("system",), rng.normal(18, 1, per_system))}
             ),
@@ -82,7 +91,7 @@ def synthetic_fit(dates: tuple[float, ...] = (2000.0, 2016.0), seed: int = 1) ->
             "/constant_data": xr.Dataset(
                 {
                     "year": ("system", year),
-                    "era_year": ("system", era_year),
+                    "log10_flop": ("system", log10_flop),
                     "variance": ("system", np.full(N_SYSTEMS, 0.1)),
                     "domain_index": ("system", np.arange(N_SYSTEMS) % 2),
                     "log10_parameters": ("system", np.full(N_SYSTEMS, np.nan)),

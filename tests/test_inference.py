@@ -67,7 +67,7 @@ def test_truth_is_recovered(dt):
 
 def test_every_group_and_label_is_there(dt, observations):
     groups = {"prior", "posterior", "posterior_predictive", "log_likelihood", "observed_data"}
-    assert groups | {"constant_data", "sample_stats"} == set(dt.children)
+    assert groups | {"constant_data", "sample_stats", "membership"} == set(dt.children)
     posterior = dt["posterior"].dataset
     assert posterior["transition_year"].dims == ("chain", "draw", "transition")
     assert list(posterior["transition"].values) == ["1→2", "2→3"]
@@ -83,6 +83,13 @@ def test_draws_are_ordered_and_named_as_arviz_expects(dt):
     assert bool((date.isel(transition=0) < date.isel(transition=1)).all())
     assert np.isfinite(az.loo(dt).elpd)
     assert az.summary(dt, var_names=["growth"]).shape[0] == 3
+
+
+def test_the_era_of_a_system_counts_the_dates_at_or_before_its_month(dt, observations):
+    month = (np.floor(12 * observations.year) + 0.5) / 12
+    dates = dt["posterior"]["transition_year"].to_numpy()
+    expected = (dates[..., None] <= month).sum(axis=2)
+    np.testing.assert_array_equal(dt["membership"]["era"], expected)
 
 
 def test_log_likelihood_is_that_of_the_stated_model(dt, observations):

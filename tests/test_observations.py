@@ -28,20 +28,23 @@ def sd(**columns) -> np.ndarray:
     return np.sqrt(Observations.from_systems(systems_table(**columns)).variance)
 
 
-def test_march_2022_has_129_observations():
+def test_march_2022_has_129_systems_with_compute_and_130_more_with_parameters():
     systems = load_systems("systems-2022-03")
     observations = Observations.from_systems(systems)
-    assert observations.n == 129
-    assert np.isfinite(observations.log10_parameters).sum() == 107
-    assert observations.source == {**systems.attrs["source"], "rows": 129}
+    assert observations.n == 259
+    known = np.isfinite([observations.log10_flop, observations.log10_parameters])
+    assert known.sum(axis=1).tolist() == [129, 237]
+    assert known.all(axis=0).sum() == 107
+    assert observations.source == {**systems.attrs["source"], "rows": 259}
+    assert observations.with_compute.source["rows"] == observations.with_compute.n == 129
 
 
-@pytest.mark.parametrize(("fine_tunes", "count"), [(True, 484), (False, 429)])
-def test_august_2025_counts(fine_tunes, count):
+@pytest.mark.parametrize(("fine_tunes", "count", "all_"), [(True, 484, 589), (False, 429, 496)])
+def test_august_2025_counts(fine_tunes, count, all_):
     observations = Observations.from_systems(load_systems("systems-2025-08", fine_tunes=fine_tunes))
-    assert observations.n == count
+    assert observations.n == len(set(observations.system)) == all_
+    assert observations.with_compute.n == count
     assert observations.domains == DOMAINS
-    assert len(set(observations.system)) == count
     assert (np.diff(observations.year) >= 0).all()
 
 
@@ -66,13 +69,27 @@ def test_rows_come_in_the_order_of_their_dates():
     assert observations.system == ("S1", "S3", "S2", "S0", "S4")
 
 
-def test_systems_without_date_or_compute_are_left_out():
-    dates = pd.to_datetime(["2020-01-01"] * 6 + [None])
-    flop = [1e20] * 5 + [np.nan, 1e20]
+def test_systems_without_date_or_both_numbers_are_left_out():
+    dates = pd.to_datetime(["2020-01-01"] * 7 + [None])
+    flop = [1e20] * 5 + [np.nan, np.nan, 1e20]
+    parameters = [1e9] * 4 + [np.nan, 1e9, np.nan, 1e9]
     observations = Observations.from_systems(
-        systems_table(7, publication_date=dates, training_compute_flop=flop)
+        systems_table(8, publication_date=dates, training_compute_flop=flop, parameters=parameters)
     )
-    assert observations.system == ("S0", "S1", "S2", "S3", "S4")
+    assert observations.system == ("S0", "S1", "S2", "S3", "S4", "S5")
+    for member in ("log10_flop", "variance"):
+        assert np.isnan(getattr(observations, member)).tolist() == [False] * 5 + [True]
+    assert np.isnan(observations.log10_parameters).tolist() == [False] * 4 + [True, False]
+
+
+def test_a_subset_keeps_the_domains_that_are_left():
+    labels = ["Language", "Vision", "Games", "Vision", "Games", "Language"]
+    observations = Observations.from_systems(systems_table(6, domain=labels))
+    some = observations.subset(np.array([False, True, True, True, False, False]))
+    assert some.system == ("S1", "S2", "S3")
+    assert some.domains == ("Vision", "Games")
+    assert some.domain.tolist() == [0, 1, 0]
+    assert some.source["rows"] == 3
 
 
 def test_confidence_classes_are_90_percent_intervals():

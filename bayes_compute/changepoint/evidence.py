@@ -238,6 +238,7 @@ def transitions(
     Parameters
     ----------
     observations : Observations
+        Those whose training compute is known are used.
     max_k : int
         The most transitions to consider.
     min_systems : int
@@ -253,6 +254,7 @@ def transitions(
     InputError
         If ``max_k`` is negative, or there are too few systems or dates for one era.
     """
+    observations = observations.with_compute
     if max_k < 0:
         raise InputError(f"max_k: got {max_k}; expected 0 or more; leave it at 4")
     if min_systems < 0 or observations.n < min_systems:

@@ -216,7 +216,9 @@ class ThresholdRegimes:
     slope: np.ndarray
     undisclosed: Undisclosed
     log_bespoke: np.ndarray
+
     Point = RegimeHyperparameters
+    SAMPLED_WITHOUT, DRAWN_WITHOUT = 0.03, 1e-4  # for :meth:`focused`
 
     @classmethod
     def of(
@@ -232,7 +234,7 @@ class ThresholdRegimes:
         Between two systems next to each other on the scale of ``p - drift (year - 2020)`` the
         regimes do not depend on the capacity: those gaps are its cells, cut to ``widest``; systems
         within 0.01 of each other are not told apart. Drifts are evenly spaced over all but a
-        thousandth of the prior, no further apart than the sd of their posterior.
+        thousandth of the prior, no further apart than 1.5 sds of their posterior.
 
         Parameters
         ----------
@@ -252,7 +254,7 @@ class ThresholdRegimes:
         mean = np.average(regimes.drift, weights=weight)
         sd = np.sqrt(np.average((regimes.drift - mean) ** 2, weights=weight))
         step = np.ptp(drifts) / max(n_drifts - 1, 1)
-        finer = int(np.ceil(step / max(sd, _NARROWEST)))
+        finer = int(np.ceil(step / max(1.5 * sd, _NARROWEST)))
         if finer > 1:
             drifts = np.linspace(*ends, finer * (n_drifts - 1) + 1)
             near = np.abs(drifts[:, None] - np.unique(regimes.drift)).min(axis=1)

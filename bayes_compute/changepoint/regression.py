@@ -26,9 +26,6 @@ from bayes_compute.changepoint.statistics import REFERENCE_YEAR, cumulative_sums
 from bayes_compute.errors import InputError
 from bayes_compute.observations import Observations
 
-SAMPLED_WITHOUT, DRAWN_WITHOUT = 5e-3, 1e-4
-"""Probability of all that is left out while sampling, and when dates are drawn back."""
-
 _SPACING = 2.0  # of log sigma, in sds of the posterior that all systems give: error 1.4 % at most
 _REACH = 4.5  # prior sds of log sigma that the grid covers
 
@@ -133,7 +130,9 @@ class CollapsedRegression:
     variance: np.ndarray
     prior: EraPrior
     spans: np.ndarray
+
     Point = Hyperparameters
+    SAMPLED_WITHOUT, DRAWN_WITHOUT = 5e-3, 1e-4  # for :meth:`focused`
 
     @classmethod
     def of(
