@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from matplotlib.ticker import FixedLocator, FuncFormatter, MultipleLocator, NullLocator
 
 _PREFIXES = ("", "k", "M", "G", "T", "P", "E", "Z", "Y", "R", "Q")  # of 10^0, 10^3, ...
 _COUNTS = ("", "k", "M", "B", "T")  # of the same
@@ -62,7 +62,8 @@ def compute_axis(ax: Axes) -> None:
 
 def parameters_axis(ax: Axes) -> None:
     """Powers of ten on the left, k, M, B and T on the right, of an axis in log10 parameters."""
-    _powers_of_ten(ax, "Parameters", in_words)
+    _powers_of_ten(ax, "Number of parameters", in_words)
+    ax.yaxis.set_minor_locator(MultipleLocator(1))
 
 
 def _powers_of_ten(ax: Axes, label: str, name: Callable[[float], str]) -> None:

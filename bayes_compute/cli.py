@@ -75,7 +75,7 @@ def _root(
 @app.command()
 def report(
     context: typer.Context,
-    model: Model = "three_eras",
+    model: Model = "regimes",
     data: Data = None,
     as_of: AsOf = None,
     selection: Selection = None,
@@ -90,9 +90,7 @@ def report(
     quiet: Quiet = False,
 ) -> None:
     """The main job: fit, check, and write everything into one folder."""
-    from bayes_compute.report import write_report
-
-    _fit_into(write_report, **context.params)
+    _fit_into(True, **context.params)
 
 
 @app.command()
@@ -113,9 +111,7 @@ def fit(
     quiet: Quiet = False,
 ) -> None:
     """Fit and check: posterior.nc, summary.json, diagnostics.json."""
-    from bayes_compute.report import write_fit
-
-    _fit_into(write_fit, **context.params)
+    _fit_into(False, **context.params)
 
 
 @app.command()
@@ -176,8 +172,12 @@ def data(
             typer.echo(f"  {entry['hash']}")
         return
     systems, observations = _load(dataset, as_of, selection, fine_tunes)
+    n = observations.with_compute.n
     typer.echo(describe(systems))
-    typer.echo(f"a model would see {observations.n} systems")
+    typer.echo(
+        f"a model would see {n} systems with training compute, and a model of regimes "
+        f"{observations.n - n} more with parameters"
+    )
 
 
 @app.command()
@@ -211,7 +211,7 @@ def _models() -> dict[str, str]:
 
 
 def _fit_into(
-    write: Callable,
+    whole_report: bool,
     model: str,
     data: str | None,
     as_of: str | None,
@@ -237,9 +237,10 @@ def _fit_into(
     say = (lambda *_: None) if quiet else typer.echo
     say(describe(systems) + "\n")
     from bayes_compute.inference import fit
+    from bayes_compute.report import write_fit, write_report
 
-    try:
-        posterior = fit(
+    def fitted(flat: bool):
+        return fit(
             model,
             observations,
             draws=draws,
@@ -247,23 +248,39 @@ def _fit_into(
             chains=chains,
             seed=seed,
             prob=ci,
-            flat_dates=flat_dates,
+            flat_dates=flat,
             progress=not quiet,
         )
+
+    try:
+        posterior = fitted(flat_dates)
     except NotConverged as failure:
         write_failure(failure, out)
         _complain(f"{failure}; nothing quotable was written, see {out / 'diagnostics.json'}")
         raise typer.Exit(1) from None
-    fitted = time.perf_counter() - start
-    write(posterior, out)
+    if whole_report:
+        write_report(posterior, out, None if flat_dates else _or_failure(fitted, posterior))
+    else:
+        write_fit(posterior, out)
     say(_answer(read_record(out)))
-    took = time.perf_counter() - start
-    say(f"\nEverything is in {out}; {took:.0f} s, {fitted:.0f} s of them for data and fit")
+    say(f"\nEverything is in {out}; {time.perf_counter() - start:.0f} s")
+
+
+def _or_failure(fitted: Callable, posterior):
+    """The same fit with flat priors, or why there is none; none without dates."""
+    if "transition_year" not in posterior["posterior"]:
+        return None
+    try:
+        return fitted(True)
+    except NotConverged as failure:
+        return failure
 
 
 def _answer(record: dict) -> str:
     """What a fit says, in words."""
-    from bayes_compute.quoting import quote
+    from bayes_compute import seed
+    from bayes_compute.quoting import level, quote
+    from bayes_compute.sensitivity import describe as priors
 
     checks, sampler = record["diagnostics"], record["sampler"]
     lines = [
@@ -275,8 +292,16 @@ def _answer(record: dict) -> str:
     ]
     if record["flat_dates"]:
         lines.append("with flat priors on the dates")
-    counts = (f"{n['modal']} in era {era}" for era, n in record["counts"].items())
-    lines += ["", quote(record), "", f"Systems by most probable era: {', '.join(counts)}"]
+    counts = (
+        f"{n['modal']} {f'in era {era}' if era.isdigit() else era}"
+        for era, n in record["counts"].items()
+    )
+    lines += [
+        "",
+        quote(record),
+        "",
+        f"Systems by where they most probably belong: {', '.join(counts)}",
+    ]
     prior = [row["name"] for row in record["quantities"] if row["largely_prior"]]
     if prior:
         lines.append(f"Largely set by the prior: {', '.join(prior)}")
@@ -284,6 +309,10 @@ def _answer(record: dict) -> str:
         lines.append(
             f"Selection floor at {jump['date']:.1f} ({jump['transition']}): {jump['text']}"
         )
+    if "seed" in record:
+        lines += ["", seed.describe(record["seed"])]
+    if "prior_check" in record:
+        lines += ["", "What the priors say:", "", priors(record["prior_check"], level(record))]
     return "\n".join(lines)
 
 

@@ -87,8 +87,8 @@ def fit(
     -------
     xarray.DataTree
         Groups ``prior``, ``posterior``, ``membership`` (the era of each system in each draw),
-        ``posterior_predictive``, ``log_likelihood``, ``observed_data``, ``constant_data`` and
-        ``sample_stats``; what was done stands in attrs.
+        ``posterior_predictive``, ``log_likelihood``, ``log_prior`` (of dates and capacity),
+        ``observed_data``, ``constant_data`` and ``sample_stats``; what was done stands in attrs.
 
     Raises
     ------
@@ -121,9 +121,10 @@ def fit(
     drawn = to_draw.draw(at, rng)
     kept, pareto_k = _resampled(drawn.pop("log_weight", None), (chains, draws), rng)
     at = at._make(member[kept] for member in at)
-    drawn = {name: values[kept] for name, values in drawn.items()}
+    drawn = _in_all_units({name: values[kept] for name, values in drawn.items()})
     systems = likelihood.systems(observations, at, drawn, rng)
     drawn.pop("regime", None)
+    log_prior = likelihood.log_prior(drawn)
     coords = {"era": list(module.ERAS), "transition": list(module.TRANSITIONS)}
     sampled = sampled.assign_coords(domain=list(observations.domains))
     posterior = _with_drawn(_at(sampled, kept), drawn, coords)
@@ -131,8 +132,9 @@ def fit(
     prior = likelihood.draw_prior(hyperparameters(before, likelihood.Point), rng)
     tree = xr.DataTree.from_dict(
         {
-            "prior": _with_drawn(before, prior, coords),
+            "prior": _with_drawn(before, _in_all_units(prior), coords),
             "posterior": posterior,
+            "log_prior": _with_drawn(posterior, log_prior, coords)[[*log_prior]],
             "sample_stats": sample_stats,
             **_per_system(systems, observations, posterior),
         }
@@ -269,17 +271,19 @@ def _at(sampled: xr.Dataset, kept: np.ndarray) -> xr.Dataset:
     return xr.Dataset(found, sampled.coords)
 
 
+def _in_all_units(drawn: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Add growth in the units people think in."""
+    growth = drawn["growth"]
+    return drawn | {"growth_factor": growth_factor(growth), "doubling_time": doubling_time(growth)}
+
+
 def _with_drawn(
     sampled: xr.Dataset, drawn: dict[str, np.ndarray], coords: dict[str, list[str]]
 ) -> xr.Dataset:
-    """Add what was integrated out, and growth in the units people think in."""
+    """Add what was integrated out."""
     lead = (sampled.sizes["chain"], sampled.sizes["draw"])
-    drawn = drawn | {
-        "growth_factor": growth_factor(drawn["growth"]),
-        "doubling_time": doubling_time(drawn["growth"]),
-    }
     if not coords["transition"]:
-        del drawn["transition_year"]
+        drawn = {name: values for name, values in drawn.items() if name != "transition_year"}
     found = sampled.assign_coords({name: labels for name, labels in coords.items() if labels})
     for name, values in drawn.items():
         dims = () if values.ndim == 1 else ("transition" if name == "transition_year" else "era",)

@@ -96,8 +96,8 @@ def compute_over_time(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     compute_axis(ax)
     ax.legend(
         loc="upper left",
-        title=f"Median line and {_level(dt)} band of the average domain;\n"
-        f"dates and growth: median and {_level(dt)} equal-tailed interval",
+        title=_colours_text(dt) + f"Lines: median and {_level(dt)} band of the average domain\n"
+        f"Dates and growth: median and {_level(dt)} equal-tailed interval",
         alignment="left",
     )
     return ax
@@ -139,31 +139,37 @@ def parameter_gap(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
 
     time_axis(ax, year, rows)
     low, height = log10_parameters.min(), max(np.ptp(log10_parameters), 1.0)
-    ax.set_ylim(low - 0.05 * height, low + 1.05 * height)
+    ax.set_ylim(low - 0.1 * height, low + 1.05 * height)
     for k, era in enumerate(_eras(dt)):
         mine = systems["modal"].to_numpy() == k
         _scatter(ax, systems.isel(system=mine & known), "log10_parameters", k)
         _scatter(ax, systems.isel(system=mine & ~known), "log10_parameters", k, hollow=True)
-        ax.plot(
-            [],
-            [],
-            MARKERS[k % len(MARKERS)],
-            color=COLOURS[k % len(COLOURS)],
-            markersize=4,
-            label=f"{era}: {(mine & known).sum()} systems",
-        )
-    ax.plot([], [], "o", color="0.35", mfc="none", markersize=4, label=_undisclosed(~known))
+        colour, marker = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
+        label = f"{era}: {(mine & known).sum()}"
+        ax.plot([], [], color=colour, marker=marker, linestyle="", markersize=4, label=label)
+    label = f"hollow, compute undisclosed: {(~known).sum()}"
+    ax.plot([], [], "o", color="0.35", mfc="none", markersize=4, label=label)
     ax.fill_between(at, lower, upper, color="0.2", alpha=0.25, linewidth=0, zorder=3)
-    ax.plot(
-        at,
-        line,
-        color="black",
-        linewidth=2,
-        zorder=4,
-        path_effects=[withStroke(linewidth=3.5, foreground="white")],
-    )
+    white = [withStroke(linewidth=3.5, foreground="white")]
+    ax.plot(at, line, color="black", linewidth=2, zorder=4, path_effects=white)
+    if at.size:
+        middle, high = (ax.transAxes + ax.transData.inverted()).transform((0.5, 0.8))
+        # Left of the line if there is room: systems before it have fewer parameters.
+        side, foot, shift = ("right", line[0], -5) if at[0] > middle else ("left", upper.max(), 0)
+        ax.annotate(
+            _capacity_text(rows["capacity"]),
+            (at[0], foot),
+            (shift, 0),
+            textcoords="offset points",
+            ha=side,
+            va="bottom" if foot < high else "top",
+        )
     parameters_axis(ax)
-    ax.legend(loc="upper left", alignment="left")
+    title = (
+        f"Capacity: median and {_level(dt)} equal-tailed interval\n{_colours_text(dt)}"
+        "Counts: where both compute and parameters are known"
+    )
+    _legend_above(ax, title, ncols=len(_eras(dt)) + 1)
     return ax
 
 
@@ -193,7 +199,9 @@ def date_posterior(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     for k, name, draws in transitions:
         prior = dt["prior"]["transition_year"].sel(transition=name).to_numpy()
         colour, foot = COLOURS[(k + 1) % len(COLOURS)], len(transitions) - 1 - k
-        (edges, density), (prior_edges, prior_density) = _density(draws), _density(prior, 1.0)
+        # A date that is known to within months would fill one or two quarters.
+        width = 0.25 if np.subtract(*np.quantile(draws, [0.75, 0.25])) >= 0.5 else 1 / 12
+        (edges, density), (prior_edges, prior_density) = map(_density, (draws, prior), (width, 1.0))
         top = 1.2 * max(density.max(), prior_density.max())
         label = f"{name}: {_quoted(rows[f'transition_year[{name}]'])}"
         shown = {"baseline": foot, "color": colour}
@@ -238,8 +246,8 @@ def selection_floor(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     shown = year >= first
     ax.scatter(year[shown], log10_flop[shown], s=5, color="0.75", linewidths=0, zorder=1)
     for column, colour, marker in (
-        ("maximum", COLOURS[1], "^"),
-        ("median", "0.35", "."),
+        ("maximum", "0.1", "^"),
+        ("median", "0.5", "."),
         ("minimum", COLOURS[0], "v"),
     ):
         ax.plot(
@@ -249,21 +257,26 @@ def selection_floor(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
             marker=marker,
             markersize=4,
             linewidth=0.9,
-            label=f"{column} of a quarter with {floor.SMALLEST_QUARTER} systems or more",
+            label=column,
         )
+    ax.set_xlabel("Publication date")
+    low, high = ax.get_ylim()
+    ax.set_ylim(low, high + 0.06 * len(verdicts) * (high - low))
     for k, verdict in enumerate(verdicts):
         date, colour = verdict["date"], COLOURS[(k + 1) % len(COLOURS)]
         window = (date - floor.WINDOW_YEARS, date + floor.WINDOW_YEARS)
         ax.axvspan(*window, color=colour, alpha=0.1, linewidth=0, zorder=0)
-        ax.axvline(date, color=colour, linewidth=1, linestyle=(0, (4, 2)), zorder=0)
-    ax.set_xlabel("Publication date")
-    low, high = ax.get_ylim()
-    ax.set_ylim(low, high + 0.08 * len(verdicts) * (high - low))
+        # Names of later dates stand lower, so that neighbours do not meet.
+        top = 0.94 - 0.055 * k
+        ax.axvline(date, 0, top, color=colour, linewidth=1, linestyle=(0, (4, 2)), zorder=0)
+        across = {"transform": ax.get_xaxis_transform(), "ha": "center", "va": "bottom"}
+        ax.text(date, top + 0.005, verdict["transition"], color=colour, **across)
     compute_axis(ax)
-    title = "\n".join(
-        textwrap.fill(f"{v['transition']}, {v['date']:.1f}: {v['text']}", 90) for v in verdicts
-    )
-    ax.legend(loc="upper left", title=title or None, alignment="left")
+    notes = [f"{v['transition']}, {v['date']:.1f}: {v['text']}" for v in verdicts]
+    if verdicts:
+        notes.append(f"Shaded: the {floor.WINDOW_YEARS} years before and after, which are compared")
+    notes.append(f"Compute in each quarter with {floor.SMALLEST_QUARTER} systems or more:")
+    _legend_above(ax, "\n".join(textwrap.fill(note, 108) for note in notes), ncols=3)
     return ax
 
 
@@ -279,6 +292,12 @@ def _level(dt: xr.DataTree) -> str:
     return f"{100 * float(dt.attrs['interval_prob']):.10g} %"
 
 
+def _legend_above(ax: Axes, title: str, ncols: int) -> None:
+    """Place the legend above the axes, where nothing drawn can cross it."""
+    where = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0.2, "ncols": ncols}
+    ax.legend(title=title, alignment="left", fontsize=8, title_fontsize=8, **where)
+
+
 def _empty(ax: Axes, reason: str) -> Axes:
     ax.set_axis_off()
     ax.text(0.5, 0.5, reason, ha="center", transform=ax.transAxes)
@@ -287,6 +306,12 @@ def _empty(ax: Axes, reason: str) -> Axes:
 
 def _eras(dt: xr.DataTree) -> list[str]:
     return [str(era) for era in dt["posterior"]["era"].to_numpy()]
+
+
+def _coexist(dt: xr.DataTree) -> bool:
+    """Whether eras coexist once they have begun: then transitions bear their names."""
+    names = [name for _, name, _ in _transitions(dt)]
+    return bool(names) and names == _eras(dt)[1:]
 
 
 def _systems(dt: xr.DataTree, known: str) -> xr.Dataset:
@@ -315,8 +340,18 @@ def _scatter(ax: Axes, systems: xr.Dataset, y: str, era: int, hollow: bool = Fal
     )
 
 
-def _undisclosed(hollow: np.ndarray) -> str:
-    return f"hollow: training compute undisclosed ({hollow.sum()} systems)"
+def _colours_text(dt: xr.DataTree) -> str:
+    if len(_eras(dt)) == 1:
+        return ""
+    kind = "regime" if _coexist(dt) else "era"
+    return f"Systems: most probable {kind}, fainter where less certain\n"
+
+
+def _capacity_text(row: dict) -> str:
+    ends = " to ".join(f"$10^{{{end}}}$" for end in ends_text(row).split(" to "))
+    mark = f";\n{LARGELY_PRIOR}" if row["largely_prior"] else ""
+    median = f"$10^{{{median_text(row)}}}$ parameters"
+    return f"capacity in {_CAPACITY_YEAR:.0f}:\n{median}\n({ends}{mark})"
 
 
 def _thinned(dt: xr.DataTree) -> xr.Dataset:
@@ -328,8 +363,8 @@ def _thinned(dt: xr.DataTree) -> xr.Dataset:
 def _eras_at(dt: xr.DataTree, draws: xr.Dataset, date: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Whether each era holds at each date in each draw, and whether to show it there.
 
-    Eras follow each other, unless transitions bear their names: then the first transition ends
-    the first regime, and each starts one that stays.
+    Eras follow each other. Of regimes that coexist, the first transition ends the first, and each
+    starts one that stays.
 
     Returns
     -------
@@ -339,9 +374,9 @@ def _eras_at(dt: xr.DataTree, draws: xr.Dataset, date: np.ndarray) -> tuple[np.n
     eras, begun = _eras(dt), np.zeros((0, draws.sizes["s"], len(date)), bool)
     if "transition_year" in draws:
         begun = draws["transition_year"].transpose("transition", "s").to_numpy()[..., None] <= date
-        if [str(name) for name in draws["transition"].to_numpy()] == eras[1:]:
-            holds = np.concatenate([~begun[:1], begun])
-            return holds, holds.mean(axis=1) >= 0.5
+    if _coexist(dt):
+        holds = np.concatenate([~begun[:1], begun])
+        return holds, holds.mean(axis=1) >= 0.5
     number = begun.sum(axis=0)
     holds = np.stack([number == k for k in range(len(eras))])
     most = holds.mean(axis=1).argmax(axis=0)

@@ -28,7 +28,7 @@ def quote(fit: xr.DataTree | dict, *names: str, format: str = "text") -> str:
         What :func:`bayes_compute.fit` returns, or its record (``summary.json``).
     *names : str
         Quantities (``"growth[2]"``, ``"transition_year[1->2]"``), or variables for all of their
-        elements (``"growth"``). Transition dates and growth by default.
+        elements (``"growth"``). Transition dates, growth and capacity by default.
     format : {"text", "latex", "markdown", "json"}
         One quantity a line; JSON is a list of the record's rows, with ``interval`` and ``text``.
 
@@ -192,7 +192,7 @@ def _check_format(format: str, formats: tuple) -> None:
 def _chosen(record: dict, names: tuple[str, ...]) -> list[dict]:
     rows = record["quantities"]
     chosen = []
-    for name in names or ("transition_year", "growth"):
+    for name in names or ("transition_year", "growth", "capacity"):
         name = name.replace("->", "→")
         found = [row for row in rows if name in (row["name"], _split(row["name"])[0])]
         if not found and names:
@@ -210,7 +210,9 @@ def _split(name: str) -> tuple[str, str]:
 
 def _where(label: str) -> str:
     label = label.strip("[]")
-    return f" in era {label}" if label.isdigit() else f" in {label}" if label else ""
+    if not label:
+        return ""
+    return f" in era {label}" if label.isdigit() else f" in the {label} regime"
 
 
 def _subject(record: dict, variable: str, label: str) -> str:
@@ -220,12 +222,22 @@ def _subject(record: dict, variable: str, label: str) -> str:
         return (
             f"The transition from era {before} to era {after}"
             if arrow
-            else f"The transition to {inner}"
+            else f"The {inner} transition"
         )
     if variable == "level":
         return f"Level{_where(label)}, read at {record['reference_year']:g}"
+    if variable in ("capacity", "drift"):
+        return {"capacity": "Capacity of shared hardware in 2020", "drift": "Its drift"}[variable]
     subject = {
         "sigma": "Scatter of systems",
+        "elasticity": "Elasticity of training compute on parameters",
+        "level_given_parameters": "Level at the parameters that the prior expects",
+        "growth_given_parameters": "Growth at the parameters that the prior expects",
+        "parameters_level": "Parameters in 2010",
+        "parameters_growth": "Growth of parameters",
+        "parameters_sd": "Scatter of parameters",
+        "share_before": "Share of bespoke systems before the bespoke transition",
+        "share_after": "Share of bespoke systems after the bespoke transition",
         "offset": "Offset of the domain",
         "growth_mean": "Mean growth of eras",
         "growth_sd": "Spread of growth between eras",

@@ -12,9 +12,10 @@ from pathlib import Path
 
 import xarray as xr
 
+from bayes_compute import seed, sensitivity
 from bayes_compute.errors import InputError, NotConverged
-from bayes_compute.quoting import macros, table
-from bayes_compute.summaries import summary_record
+from bayes_compute.quoting import level, macros, table
+from bayes_compute.summaries import plain, summary_record
 
 _SUMMARY, _DIAGNOSTICS, _POSTERIOR = "summary.json", "diagnostics.json", "posterior.nc"
 _TEXTS: dict[str, Callable[[dict], str]] = {
@@ -22,8 +23,9 @@ _TEXTS: dict[str, Callable[[dict], str]] = {
     "table.md": lambda record: table(record, "markdown"),
     "table.tex": lambda record: table(record, "latex"),
     "macros.tex": macros,
+    "priors.md": lambda record: sensitivity.describe(record["prior_check"], level(record)),
 }
-_FIGURES = ("compute_over_time", "date_posterior", "selection_floor")
+_FIGURES = ("compute_over_time", "parameter_gap", "date_posterior", "selection_floor")
 # Without dates and producers, the same fit gives the same bytes.
 _METADATA: dict[str, dict] = {
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
@@ -90,10 +92,14 @@ def write_fit(dt: xr.DataTree, out: str | os.PathLike[str]) -> Path:
     NotConverged
         If the fit failed its diagnostics; then nothing is written.
     """
-    return _write_results(dt, out, [])
+    return _write_results(dt, out, [], {})
 
 
-def write_report(dt: xr.DataTree, out: str | os.PathLike[str]) -> Path:
+def write_report(
+    dt: xr.DataTree,
+    out: str | os.PathLike[str],
+    flat: xr.DataTree | NotConverged | None = None,
+) -> Path:
     """Write what :func:`write_fit` does, tables, ``macros.tex`` and figures.
 
     Parameters
@@ -102,6 +108,9 @@ def write_report(dt: xr.DataTree, out: str | os.PathLike[str]) -> Path:
         What :func:`bayes_compute.fit` returns.
     out : path
         The results folder.
+    flat : DataTree or NotConverged, optional
+        The same fit with ``flat_dates``, or why it may not be quoted: for ``priors.md``, and
+        ``prior_check`` in ``summary.json``.
 
     Returns
     -------
@@ -113,9 +122,19 @@ def write_report(dt: xr.DataTree, out: str | os.PathLike[str]) -> Path:
     InputError, NotConverged
         As :func:`write_fit`.
     """
-    dated = "transition_year" in dt["posterior"]
-    figures = [name for name in _FIGURE_FILES if dated or "date_posterior" not in name]
-    return _write_results(dt, out, [*_TEXTS, *figures])
+    missing = [
+        figure
+        for figure, variable in (
+            ("date_posterior", "transition_year"),
+            ("parameter_gap", "capacity"),
+        )
+        if variable not in dt["posterior"]
+    ]
+    figures = [name for name in _FIGURE_FILES if Path(name).stem not in missing]
+    more: dict = {"prior_check": sensitivity.prior_check(dt, flat)}
+    if seed.applies(dt):
+        more["seed"] = seed.comparison(dt)
+    return _write_results(dt, out, [*_TEXTS, *figures], more)
 
 
 def write_failure(exc: NotConverged, out: str | os.PathLike[str]) -> Path:
@@ -179,10 +198,12 @@ def read_record(folder: str | os.PathLike[str]) -> dict:
     return record
 
 
-def _write_results(dt: xr.DataTree, out: str | os.PathLike[str], more: list[str]) -> Path:
-    record = summary_record(dt)
+def _write_results(
+    dt: xr.DataTree, out: str | os.PathLike[str], names: list[str], more: dict
+) -> Path:
+    record = summary_record(dt) | plain(more)
     folder = check_folder(out)
-    files = [_DIAGNOSTICS, _POSTERIOR, *more, _SUMMARY]
+    files = [_DIAGNOSTICS, _POSTERIOR, *names, _SUMMARY]
     # Made in memory: HDF5 crashes the interpreter on its way out when a disk fills up under it.
     with dt.to_netcdf(engine="h5netcdf") as view:
         netcdf = bytes(view)
@@ -192,10 +213,10 @@ def _write_results(dt: xr.DataTree, out: str | os.PathLike[str], more: list[str]
             folder, _DIAGNOSTICS, record["diagnostics"] | {"converged": True, "files": files}
         )
         _write(folder, _POSTERIOR, lambda path: path.write_bytes(netcdf))
-        for name in more:
+        for name in names:
             if name in _TEXTS:
                 _write_text(folder, name, _TEXTS[name](record))
-        _write_figures(dt, folder, [name for name in more if name in _FIGURE_FILES])
+        _write_figures(dt, folder, [name for name in names if name in _FIGURE_FILES])
         _write_json(folder, _SUMMARY, record)
     return folder
 

@@ -21,6 +21,8 @@ _READING_ORDER = (
     "growth",
     "growth_factor",
     "doubling_time",
+    "capacity",
+    "drift",
     "sigma",
     "level",
     "offset",
@@ -118,7 +120,8 @@ def summary_record(dt: xr.DataTree) -> dict:
     dict
         Strict JSON: what is infinite or does not exist is ``None``. ``counts`` holds for each
         era the number of systems for which it is the most probable one (``modal``) and the
-        expected number (``expected``).
+        expected number (``expected``): of systems whose training compute is known and, in models
+        of regimes, whose parameters are.
 
     Raises
     ------
@@ -136,7 +139,11 @@ def summary_record(dt: xr.DataTree) -> dict:
             stored["diagnostics"],
         )
     table = summary(dt)
-    probability = era_probability(dt)
+    constant = dt["constant_data"].dataset
+    counted = np.isfinite(constant["log10_flop"])
+    if "capacity" in dt["posterior"]:  # who is held to it has known parameters
+        counted &= np.isfinite(constant["log10_parameters"])
+    probability = era_probability(dt).isel(system=np.flatnonzero(counted))
     modal = probability.argmax("era").to_numpy()
     record = {
         "model": attrs["model"],
@@ -170,7 +177,7 @@ def summary_record(dt: xr.DataTree) -> dict:
         ],
         "selection_floor": floor_verdicts(dt),
     }
-    return _plain(record)
+    return plain(record)
 
 
 def floor_verdicts(dt: xr.DataTree) -> list[dict]:
@@ -256,12 +263,12 @@ def _derived(variable: str, row: dict, draws: np.ndarray, prior: np.ndarray) -> 
     }
 
 
-def _plain(value) -> Any:
+def plain(value: Any) -> Any:
     """Strict JSON values; ten significant digits hide the last bits, which no seed fixes."""
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, bool | np.bool_):
         return bool(value)
     if isinstance(value, int | np.integer):

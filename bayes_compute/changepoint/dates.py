@@ -161,6 +161,12 @@ class DateCells:
         with np.errstate(divide="ignore"):
             return np.log(np.maximum(mass, 0.0))
 
+    def log_density(self, date: np.ndarray) -> np.ndarray:
+        """Log prior density of each date before they are ordered, shape of ``date`` (S, K)."""
+        with np.errstate(divide="ignore"):
+            found = [np.log(prior.pdf(date[:, k])) for k, prior in enumerate(self.priors)]
+        return np.stack(found, axis=1)
+
     def draw(self, cell: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Draw dates from the prior within given cells, ordered where they share one.
 

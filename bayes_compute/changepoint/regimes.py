@@ -840,6 +840,15 @@ class ThresholdRegimes:
             )  # fmt: skip
         return found
 
+    def log_prior(self, drawn: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Log prior density of drawn dates, before they are ordered, of capacity and drift."""
+        prior = self.prior
+        return {
+            "transition_year": self.cells.log_density(drawn["transition_year"]),
+            "capacity": np.log(prior.capacity.pdf(drawn["capacity"])),
+            "drift": np.log(prior.drift.pdf(drawn["drift"])),
+        }
+
     def grid_ends(
         self, draws: dict[str, np.ndarray]
     ) -> Iterator[tuple[str, int | None, float, float, float]]:

@@ -387,6 +387,12 @@ class CollapsedRegression:
         mean = level + growth * (o.year - REFERENCE_YEAR) + at.offset[:, o.domain]
         return SystemDraws.of(era, o.log10_flop, mean, sigma**2 + o.variance, rng)
 
+    def log_prior(self, drawn: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Log prior density of drawn dates, before they are ordered, (S, K), if there are any."""
+        if not self.n_transitions:
+            return {}
+        return {"transition_year": self.cells.log_density(drawn["transition_year"])}
+
     def grid_ends(
         self, draws: dict[str, np.ndarray]
     ) -> Iterator[tuple[str, int | None, float, float, float]]:
