@@ -13,7 +13,7 @@ from bayes_compute.summaries import era_probability, summary
 TABLE = "systems-2022-03"
 COUNTS = {"DIY": 18, "cloud": 74, "bespoke": 14}
 CLOUD_LAUNCHED, CLOUD_JUMP = 2006, 2008  # when the first opened; where the data seem to jump
-GAP = (10.23, 11.0)  # log10 parameters of the systems on either side of the widest gap
+GAP = (10.23, 11.14)  # log10 parameters below the widest gap, and of the second system above it
 _CERTAIN = 0.9
 
 
@@ -36,7 +36,7 @@ def comparison(dt: xr.DataTree) -> dict[str, Any]:
         ``counts``: for each regime that of the ``post``, and ours, ``modal`` and ``expected``, over
         systems whose compute and parameters are known; ``cloud``: the interval of the date, and
         the probability of the ``launch`` year or earlier and of the year of the ``jump``, give or
-        take one; ``gap``: the probability that the capacity lies in the gap that the post saw;
+        take one; ``gap``: the probability that the capacity in 2020 lies in the gap that the post saw;
         ``borderline``: systems whose regime is less than 90 % certain, with the probability of
         each regime.
     """
@@ -89,8 +89,8 @@ def describe(found: dict[str, Any]) -> str:
         f"({cloud['lower']:.1f} to {cloud['upper']:.1f}); within a year of {CLOUD_JUMP} with "
         f"probability {cloud['around_jump']:.2f}, before {CLOUD_LAUNCHED + 1} with "
         f"{cloud['by_launch']:.2f}",
-        f"  capacity in the gap in parameter counts, 10^{GAP[0]:g} to 10^{GAP[1]:g}: probability "
-        f"{found['gap']:.2f}",
+        f"  capacity in the gap in parameter counts (10^{GAP[0]:g} to 10^{GAP[1]:g}, which is "
+        f"above it in one system): probability {found['gap']:.2f}",
     ]
     names = ", ".join(
         f"{row['system']} ({max(COUNTS, key=lambda era, row=row: row[era])} "

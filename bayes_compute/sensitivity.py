@@ -118,11 +118,14 @@ def describe(check: dict[str, Any], prob: str) -> str:
 def _prior_summary(dt: xr.DataTree) -> dict[str, dict[str, float]]:
     prob = float(dt.attrs["interval_prob"])
     found = {}
-    for variable, values in dt["prior"].dataset.data_vars.items():
+    for variable in VARIABLES:
+        if variable not in dt["prior"]:
+            continue
+        values = dt["prior"].dataset[variable]
         lead = values.stack(sample=("chain", "draw"))
         for index in np.ndindex(lead.shape[:-1]):
             labels = [str(lead[d].to_numpy()[i]) for d, i in zip(lead.dims, index, strict=False)]
-            name = f"{variable}[{', '.join(labels)}]" if labels else str(variable)
+            name = f"{variable}[{labels[0]}]" if labels else variable
             ends = np.quantile(lead.to_numpy()[index], [0.5, (1 - prob) / 2, (1 + prob) / 2])
             found[name] = dict(zip(("median", "lower", "upper"), ends.tolist(), strict=True))
     return found

@@ -33,45 +33,42 @@ class _Evidence:
     """A quantity from outside the model: a number of each system, or whether something holds."""
 
     name: str
-    of: Callable[[pd.DataFrame], pd.Series]  # NaN where the table does not say
+    of: Callable[[pd.DataFrame], np.ndarray]  # NaN where the table does not say
     says: str
     is_share: bool = False
 
 
-def _column(name: str) -> Callable[[pd.DataFrame], pd.Series]:
-    return lambda systems: systems[name].astype(float)
+def _column(name: str) -> Callable[[pd.DataFrame], np.ndarray]:
+    return lambda systems: systems[name].to_numpy(float)
 
 
-def _systems_of_organization(systems: pd.DataFrame) -> pd.Series:
+def _holds(systems: pd.DataFrame, column: str, pattern: str) -> np.ndarray:
+    """1 or 0, and NaN where there is no text."""
+    found = systems[column].astype("string").str.contains(pattern, case=False)
+    return found.to_numpy(float, na_value=np.nan)
+
+
+def _systems_of_organization(systems: pd.DataFrame) -> np.ndarray:
     """Most systems that one of the organizations of a system has in the table."""
     names = systems["organization"].astype("string").str.replace('"', "")
     one_a_row = names.str.split(r"\s*,\s*", regex=True).explode().astype("string")
-    counts = one_a_row.map(one_a_row.value_counts()).groupby(level=0).max()
-    return _as_float(counts)
+    counts = one_a_row.map(one_a_row.value_counts()).astype("Float64")
+    return counts.groupby(level=0).max().to_numpy(float, na_value=np.nan)
 
 
-def _industry(systems: pd.DataFrame) -> pd.Series:
-    return _holds(systems["sector"], "industry")
+def _industry(systems: pd.DataFrame) -> np.ndarray:
+    return _holds(systems, "sector", "industry")
 
 
-def _tpu(systems: pd.DataFrame) -> pd.Series:
-    hardware = systems["training_hardware"]
-    tpu = _holds(hardware, "tpu")
-    return tpu.where((tpu == 1) | (_holds(hardware, "nvidia|amd|gpu") == 1))
+def _tpu(systems: pd.DataFrame) -> np.ndarray:
+    tpu = _holds(systems, "training_hardware", "tpu")
+    gpu = _holds(systems, "training_hardware", "nvidia|amd|gpu")
+    return np.where((tpu == 1) | (gpu == 1), tpu, np.nan)
 
 
-def _rented_tpu(systems: pd.DataFrame) -> pd.Series:
-    return _tpu(systems).where(_holds(systems["organization"], "google|deepmind") == 0)
-
-
-def _holds(text: pd.Series, pattern: str) -> pd.Series:
-    """1 or 0, and NaN where there is no text."""
-    return _as_float(text.astype("string").str.contains(pattern, case=False))
-
-
-def _as_float(values: pd.Series) -> pd.Series:
-    values = values.astype("Float64")
-    return pd.Series(values.to_numpy(float, na_value=np.nan), values.index)
+def _rented_tpu(systems: pd.DataFrame) -> np.ndarray:
+    google = _holds(systems, "organization", "google|deepmind")
+    return np.where(google == 0, _tpu(systems), np.nan)
 
 
 EVIDENCE = (
@@ -140,13 +137,13 @@ def hardware_check(dt: xr.DataTree, systems: pd.DataFrame) -> pd.DataFrame:
     rng = np.random.default_rng(1)
     rows = []
     for evidence in EVIDENCE:
-        value = table[evidence.name].to_numpy()
-        parameters = np.isfinite(table["log10_parameters"].to_numpy())
+        value = table[evidence.name]
         for measure, statistic in (_SHARES if evidence.is_share else _NUMBERS).items():
             known = np.isfinite(value)
             if measure == GIVEN_SIZE:
-                known &= parameters
-            group = _Group(value[known], table[known], cloud[:, known], bespoke[:, known])
+                known &= np.isfinite(table["log10_parameters"])
+            of_system = (table[name][known] for name in (evidence.name, "year", "log10_parameters"))
+            group = _Group(*of_system, cloud[:, known], bespoke[:, known])
             rows.append(_row(evidence, measure, statistic(group), group, rng))
     return pd.DataFrame(rows)
 
@@ -155,12 +152,15 @@ class _Group:
     """Systems for which something is known, n of them, with their regime in each draw."""
 
     def __init__(
-        self, value: np.ndarray, table: pd.DataFrame, cloud: np.ndarray, bespoke: np.ndarray
+        self,
+        value: np.ndarray,
+        year: np.ndarray,
+        log10_parameters: np.ndarray,
+        cloud: np.ndarray,
+        bespoke: np.ndarray,
     ) -> None:
-        self.value = value
         self.n = len(value)
-        self.year = table["year"].to_numpy()
-        self.log10_parameters = table["log10_parameters"].to_numpy()
+        self.value, self.year, self.log10_parameters = value, year, log10_parameters
         self.p_cloud, self.p_bespoke = cloud.mean(axis=0), bespoke.mean(axis=0)
         # Probability that the one is bespoke and the other cloud, (n, n)
         self.weight = bespoke.T.astype(float) @ cloud.astype(float) / len(cloud)
@@ -168,7 +168,7 @@ class _Group:
     @property
     def few(self) -> bool:
         """Whether either regime has too few systems."""
-        return min(self.p_cloud.sum(), self.p_bespoke.sum()) < FEWEST
+        return bool(min(self.p_cloud.sum(), self.p_bespoke.sum()) < FEWEST)
 
     def typical(self, regime: str, is_share: bool) -> float:
         """Share, or median of numbers, in one regime."""
@@ -239,7 +239,7 @@ _SHARES: dict[str, Callable[[_Group], Statistic]] = {
 
 def _after_the_cloud(
     dt: xr.DataTree, systems: pd.DataFrame
-) -> tuple[pd.DataFrame, np.ndarray, np.ndarray]:
+) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
     """Systems after the cloud transition with every evidence, and whether cloud, and bespoke."""
     posterior, constant = dt["posterior"], dt["constant_data"]
     eras = posterior["era"].to_numpy().tolist() if "era" in posterior else []
@@ -253,7 +253,7 @@ def _after_the_cloud(
     observed = Observations.from_systems(systems)
     at = [int(row) for row in Observations.from_systems(numbered).system]
     facts = pd.DataFrame(
-        {each.name: each.of(systems).iloc[at].to_numpy(float) for each in EVIDENCE},
+        {each.name: each.of(systems)[at] for each in EVIDENCE},
         index=list(observed.system),
     )
     published = pd.Series(observed.year, facts.index)
@@ -272,7 +272,8 @@ def _after_the_cloud(
     )
     era = dt["membership"]["era"].transpose("chain", "draw", "system").to_numpy()
     era = era.reshape(-1, len(labels))[:, kept]
-    return table[kept], era == eras.index("cloud"), era == eras.index("bespoke")
+    found = {str(name): table[name].to_numpy()[kept] for name in table}
+    return found, era == eras.index("cloud"), era == eras.index("bespoke")
 
 
 def _row(

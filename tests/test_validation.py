@@ -107,8 +107,7 @@ def test_a_resample_pairs_no_system_with_itself():
     rng = np.random.default_rng(2)
     value, year = rng.integers(1, 5, 6).astype(float), np.full(6, 2020.0)
     era = rng.integers(CLOUD, 3, (N_DRAWS, 6))
-    table = pd.DataFrame({"year": year, "log10_parameters": year})
-    group = validation._Group(value, table, era == CLOUD, era == BESPOKE)
+    group = validation._Group(value, year, year, era == CLOUD, era == BESPOKE)
     drawn = [0, 0, 1, 3, 4, 4]
     at = [(i, j) for i, j in product(drawn, repeat=2) if i != j]
     weight = [np.mean((era[:, i] == BESPOKE) & (era[:, j] == CLOUD)) for i, j in at]

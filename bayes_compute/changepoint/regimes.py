@@ -789,6 +789,52 @@ class ThresholdRegimes:
         drawn["share_before"], drawn["share_after"] = drawn.pop("share").T
         return drawn | self._lines_of_compute(at, drawn)
 
+    def simulate(
+        self, at: RegimeHyperparameters, drawn: dict[str, np.ndarray], rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Systems on the dates, domains and errors of the observations.
+
+        Parameters
+        ----------
+        at : RegimeHyperparameters
+            S draws.
+        drawn : dict of ndarray
+            What :meth:`draw_prior` or :meth:`draw` returned for them.
+        rng : numpy.random.Generator
+
+        Returns
+        -------
+        regime : ndarray of int, shape (S, n)
+        log10_parameters, log10_flop : ndarray, shape (S, n)
+            All disclosed, with errors of FLOP of the variance of the observations; where that is
+            unknown, without.
+        """
+        o, (cloud, bespoke) = self.observations, drawn["transition_year"].T[:, :, None]
+        year, x = era_year(o.year), o.year - REFERENCE_YEAR
+        share = np.where(
+            year >= bespoke, drawn["share_after"][:, None], drawn["share_before"][:, None]
+        )
+        above = rng.random(share.shape) < share
+        regime = np.where(year >= cloud, np.where(above, BESPOKE, CLOUD), DIY)
+        level, growth, sigma, a, b, sd = (
+            np.take_along_axis(each, regime, axis=1)
+            for each in (
+                drawn["level_given_parameters"],
+                drawn["growth_given_parameters"],
+                at.sigma,
+                drawn["parameters_level"],
+                drawn["parameters_growth"],
+                drawn["parameters_sd"],
+            )
+        )
+        edge = drawn["capacity"][:, None] + drawn["drift"][:, None] * (o.year - DRIFT_YEAR)
+        side = np.where(regime == DIY, 0.0, np.where(regime == CLOUD, 1.0, -1.0))
+        parameters = _draw_truncated(a + b * x, sd, edge, side, rng)
+        mean = level + growth * x + at.offset[:, o.domain]
+        mean += at.elasticity[:, None] * (parameters - self._expected[regime, np.arange(o.n)])
+        noise = np.sqrt(sigma**2 + np.nan_to_num(o.variance))
+        return regime, parameters, mean + noise * rng.standard_normal(mean.shape)
+
     def systems(
         self,
         observations: Observations,

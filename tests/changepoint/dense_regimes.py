@@ -56,9 +56,11 @@ class RegimesTwin:
         As ``ThresholdRegimes.of`` takes them.
     capacity, drift, log_threshold : array of shape (H,)
         Nodes of the threshold, and their log prior probability.
+    step : float
+        Of the grid of lines, in prior sds.
     """
 
-    def __init__(self, observations, densities, prior, capacity, drift, log_threshold):
+    def __init__(self, observations, densities, prior, capacity, drift, log_threshold, step=0.4):
         self.observations, self.prior = observations, prior
         month = (np.floor(observations.year * 12) + 0.5) / 12
         self.n_cells = len(gaps(month, densities))
@@ -75,7 +77,7 @@ class RegimesTwin:
         self.with_flop = np.isfinite(observations.log10_flop)
         self.early = {history.cells[0]: history.eras[0] for history in self.histories}
         mean, sd = zip(*(self.line_prior(k) for k in range(3)), strict=True)
-        self.grid = [line_grid(*each) for each in zip(mean, sd, strict=True)]
+        self.grid = [line_grid(*each, step) for each in zip(mean, sd, strict=True)]
         self.column = cache(self._column)
         self.log_parameters = cache(self._log_parameters)
 

@@ -126,8 +126,8 @@ def test_choose_is_a_plain_choice_in_proportion_to_densities():
 
 
 PRIOR = RegimePrior(
-    level_mean=(16.0, 17.0, 19.0),
-    level_sd=(3.0, 2.0, 1.5),
+    level_mean=(16.0, 17.0, 18.0),
+    level_sd=(0.6, 0.6, 0.6),  # narrow: see the test
     parameters_level=(6.5, 7.0, 8.2),
     parameters_level_sd=1.0,
     parameters_growth=(0.1, 0.15),
@@ -139,7 +139,7 @@ PRIOR = RegimePrior(
 )
 DATES: Any = (stats.norm(2008, 4), stats.norm(2012, 4))
 AT = RegimeHyperparameters(
-    0.35, 0.2, 0.6, np.array([1.2, 0.9, 0.6]), np.array([0.4, -0.4])
+    0.35, 0.05, 0.6, np.array([1.2, 0.9, 0.6]), np.array([0.4, -0.4])
 )
 UNDISCLOSED = {"one early, one late": [1, 5], "two late": [4, 6]}
 
@@ -158,7 +158,7 @@ def whole(which: str) -> tuple[ThresholdRegimes, RegimesTwin, np.ndarray, np.nda
     p[UNDISCLOSED[which]] = np.nan
     o = replace(o, log10_parameters=p)
     regimes = ThresholdRegimes.of(o, DATES, PRIOR, widest=1.0, n_drifts=1)
-    twin = RegimesTwin(o, DATES, PRIOR, regimes.capacity, regimes.drift, regimes.log_threshold)
+    twin = RegimesTwin(o, DATES, PRIOR, regimes.capacity, regimes.drift, regimes.log_threshold, 0.5)
     early, late = twin.parameters
     kept = regimes.kept_cells
     regimes = replace(
