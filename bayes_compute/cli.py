@@ -259,7 +259,8 @@ def _fit_into(
         _complain(f"{failure}; nothing quotable was written, see {out / 'diagnostics.json'}")
         raise typer.Exit(1) from None
     if whole_report:
-        write_report(posterior, out, None if flat_dates else _or_failure(fitted, posterior))
+        flat = None if flat_dates else _or_failure(fitted, posterior)
+        write_report(posterior, out, flat, systems)
     else:
         write_fit(posterior, out)
     say(_answer(read_record(out)))
@@ -311,6 +312,10 @@ def _answer(record: dict) -> str:
         )
     if "seed" in record:
         lines += ["", seed.describe(record["seed"])]
+    told = [row["text"] for row in record.get("hardware", []) if row["verdict"] != "too few"]
+    if told:
+        lines += ["", "Is it the hardware? Cloud and bespoke systems where the table says more:"]
+        lines += [f"  {text}" for text in told]
     if "prior_check" in record:
         lines += ["", "What the priors say:", "", priors(record["prior_check"], level(record))]
     return "\n".join(lines)

@@ -246,7 +246,7 @@ def _resampled(
     every = np.arange(shape[0] * shape[1])
     if log_weight is None or np.ptp(log_weight) == 0:
         return every, {}
-    from arviz_stats.base import array_stats
+    from arviz_stats.base.array import array_stats
 
     smoothed, pareto_k = array_stats.psislw(-log_weight)
     kept = []

@@ -149,9 +149,9 @@ class Observations:
                 f"systems: got no column {', '.join(missing)}; expected a table from "
                 "load_systems; load it with load_systems"
             )
-        dated = systems["publication_date"].notna()
-        with_flop = dated & _known(systems["training_compute_flop"])
-        kept = systems.loc[with_flop | (dated & _known(systems["parameters"]))]
+        dated = systems["publication_date"].notna().to_numpy()
+        with_flop = dated & _known(systems, "training_compute_flop")
+        kept = systems.loc[with_flop | (dated & _known(systems, "parameters"))]
         kept = kept.sort_values("publication_date", kind="stable")
         if with_flop.sum() < FEWEST_SYSTEMS:
             raise InputError(
@@ -162,7 +162,7 @@ class Observations:
         dates = kept["publication_date"].dt
         days = np.where(dates.is_leap_year, 366, 365)
         flop, parameters = (
-            np.where(_known(kept[name]), kept[name].to_numpy(float), np.nan)
+            np.where(_known(kept, name), kept[name].to_numpy(float), np.nan)
             for name in ("training_compute_flop", "parameters")
         )
         domains = [_domain(label) for label in kept["domain"]]
@@ -186,8 +186,9 @@ class Observations:
         )
 
 
-def _known(values: pd.Series) -> pd.Series:
-    return (values > 0) & np.isfinite(values.astype(float))
+def _known(systems: pd.DataFrame, name: str) -> np.ndarray:
+    values = systems[name].to_numpy(float)
+    return np.isfinite(values) & (values > 0)
 
 
 def _variance(systems: pd.DataFrame) -> np.ndarray:

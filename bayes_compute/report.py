@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import xarray as xr
 
@@ -16,6 +17,10 @@ from bayes_compute import seed, sensitivity
 from bayes_compute.errors import InputError, NotConverged
 from bayes_compute.quoting import level, macros, table
 from bayes_compute.summaries import plain, summary_record
+from bayes_compute.validation import hardware_check
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _SUMMARY, _DIAGNOSTICS, _POSTERIOR = "summary.json", "diagnostics.json", "posterior.nc"
 _TEXTS: dict[str, Callable[[dict], str]] = {
@@ -99,6 +104,7 @@ def write_report(
     dt: xr.DataTree,
     out: str | os.PathLike[str],
     flat: xr.DataTree | NotConverged | None = None,
+    systems: "pd.DataFrame | None" = None,
 ) -> Path:
     """Write what :func:`write_fit` does, tables, ``macros.tex`` and figures.
 
@@ -111,6 +117,9 @@ def write_report(
     flat : DataTree or NotConverged, optional
         The same fit with ``flat_dates``, or why it may not be quoted: for ``priors.md``, and
         ``prior_check`` in ``summary.json``.
+    systems : pandas.DataFrame, optional
+        The table that was fitted: for ``hardware``, what is known of hardware and owners of
+        bespoke and cloud systems.
 
     Returns
     -------
@@ -134,6 +143,8 @@ def write_report(
     more: dict = {"prior_check": sensitivity.prior_check(dt, flat)}
     if seed.applies(dt):
         more["seed"] = seed.comparison(dt)
+    if systems is not None and "bespoke" in dt["posterior"]["era"].to_numpy():
+        more["hardware"] = hardware_check(dt, systems).to_dict(orient="records")
     return _write_results(dt, out, [*_TEXTS, *figures], more)
 
 

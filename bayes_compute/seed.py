@@ -19,7 +19,10 @@ _CERTAIN = 0.9
 
 def applies(dt: xr.DataTree) -> bool:
     """Whether a fit is of the post's regimes and of its table."""
-    return f'"{TABLE}"' in dt.attrs["data"] and list(dt["posterior"]["era"].values) == list(COUNTS)
+    eras = [str(era) for era in dt["posterior"]["era"].to_numpy()]
+    return (
+        f'"{TABLE}"' in dt.attrs["data"] and eras == list(COUNTS) and "capacity" in dt["posterior"]
+    )
 
 
 def comparison(dt: xr.DataTree) -> dict[str, Any]:

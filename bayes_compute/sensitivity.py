@@ -68,7 +68,7 @@ def power_scaling(dt: xr.DataTree) -> dict[str, dict[str, float]]:
         For ``"dates"`` and ``"capacity"``, as far as they have priors, a number for each quantity;
         above 0.05 the prior is informative.
     """
-    from arviz_stats import psense
+    from arviz_stats.psense import psense
 
     found = {}
     for label, variables in (("dates", ["transition_year"]), ("capacity", ["capacity", "drift"])):
@@ -106,6 +106,9 @@ def describe(check: dict[str, Any], prob: str) -> str:
             part = row[key]
             cells.append(f"{median_text(part)} ({ends_text(part)})" if part else "–")
         marks = [LARGELY_PRIOR] if row["largely_prior"] else []
+        prior, stated = row["prior"], row["stated"]
+        if stated["lower"] > prior["upper"] or stated["upper"] < prior["lower"]:
+            marks.append("outside its prior")
         moved = [name for name, value in row["power_scaling"].items() if value > INFORMATIVE]
         if moved:
             marks.append(f"moves with the prior of {' and '.join(moved)}")

@@ -100,11 +100,14 @@ def era_probability(dt: xr.DataTree) -> xr.DataArray:
     xarray.DataArray
         Dims ``system``, ``era``; each row sums to 1.
     """
-    era = dt["membership"]["era"]
-    labels = dt["posterior"]["era"].to_numpy()
-    shares = [(era == k).mean(("chain", "draw")) for k in range(len(labels))]
-    found = xr.concat(shares, xr.Variable("era", labels)).transpose("system", "era")
-    return found.rename("era_probability")
+    era, labels = dt["membership"].dataset["era"], dt["posterior"]["era"].to_numpy()
+    draws = era.transpose("chain", "draw", "system").to_numpy()
+    return xr.DataArray(
+        np.stack([(draws == k).mean(axis=(0, 1)) for k in range(len(labels))], axis=1),
+        dims=("system", "era"),
+        coords={"system": era["system"], "era": labels},
+        name="era_probability",
+    )
 
 
 def summary_record(dt: xr.DataTree) -> dict:

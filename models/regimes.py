@@ -49,18 +49,21 @@ PARAMETERS: dict[str, Any] = {  # log10 parameters
     # 192 GB (2016) to 1,128 GB (2024): 1.25x a year; 1.0x to 1.5x (90 %)
     "drift": stats.norm(0.1, 0.05),
 }
+# 16 bytes a parameter in training: 256 GB, eight accelerators of 2018 to 2020, hold 1.6e10; a few
+# such machines 4e10, within a factor of 5 (sd) either way
+CAPACITY: Any = stats.norm(10.6, 0.7)
+ANY_CAPACITY: Any = stats.uniform(7, 6)
+
 STATED = RegimePrior(
     level_mean=(14.0, 18.0, 21.0),  # log10 FLOP in 2010: a computer; a server; a cluster ...
     level_sd=(2.0, 2.0, 2.0),  # ... within a factor of 100 either way
-    # 16 bytes a parameter in training: 256 GB, eight accelerators of 2018 to 2020, hold 1.6e10;
-    # a few such machines 4e10, within a factor of 5 either way
-    capacity=stats.norm(10.6, 0.7),
+    capacity=CAPACITY,
     **PARAMETERS,
 )
 FLAT = RegimePrior(
     level_mean=(18.0, 18.0, 18.0),
     level_sd=(3.0, 3.0, 3.0),
-    capacity=stats.uniform(7, 6),
+    capacity=ANY_CAPACITY,
     **PARAMETERS | {"parameters_level": (8.0, 8.0, 8.0), "parameters_level_sd": 2.0},
 )
 

@@ -25,6 +25,7 @@ each regime, and regimes are summed out. Neither has a closed form together with
 sampler takes a bound (see :class:`Undisclosed`), and each draw gets the weight that makes it exact.
 """
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -248,13 +249,13 @@ class ThresholdRegimes:
             Number of drifts to look at first.
         """
         ends = float(prior.drift.ppf(5e-4)), float(prior.drift.isf(5e-4))
-        drifts = np.linspace(*ends, n_drifts) if n_drifts > 1 else prior.drift.ppf([0.5])
+        drifts = np.linspace(*ends, n_drifts) if n_drifts > 1 else np.array([np.mean(ends)])
         regimes = cls._laid_out(observations, dates, prior, widest, drifts)
-        weight = np.exp(logsumexp(regimes._log_weight(regimes.mode), axis=0))
-        mean = np.average(regimes.drift, weights=weight)
-        sd = np.sqrt(np.average((regimes.drift - mean) ** 2, weights=weight))
-        step = np.ptp(drifts) / max(n_drifts - 1, 1)
-        finer = int(np.ceil(step / max(1.5 * sd, _NARROWEST)))
+        weight: Any = np.exp(regimes._log_weight(regimes.mode)).sum(axis=0)
+        weight /= weight.sum()
+        sd = float(np.sqrt(weight @ (regimes.drift - weight @ regimes.drift) ** 2))
+        step = (drifts[-1] - drifts[0]) / max(n_drifts - 1, 1)
+        finer = math.ceil(step / max(1.5 * sd, _NARROWEST))
         if finer > 1:
             drifts = np.linspace(*ends, finer * (n_drifts - 1) + 1)
             near = np.abs(drifts[:, None] - np.unique(regimes.drift)).min(axis=1)

@@ -228,7 +228,7 @@ class RegimesTwin:
 
     # Undisclosed parameters, exactly
 
-    def log_joint(self, at, k: int, systems: tuple[int, ...], h: int, n_nodes: int = 48) -> float:
+    def log_joint(self, at, k: int, systems: tuple[int, ...], h: int, n_nodes: int = 32) -> float:
         """Log density of FLOP and known parameters of one regime's systems, two unknown or fewer.
 
         Unknown ones are summed over Gauss-Legendre nodes on their own side of the edge; what lies

@@ -52,7 +52,7 @@ def test_who_is_above_before_and_after_a_change(which):
     expected = [log_probability(above[i:], *AFTER) for i in FIRST]
     np.testing.assert_allclose(after, expected, rtol=0, atol=1e-11)
     for begin in (0, 1, 3):
-        change = FIRST[FIRST >= begin]
+        change = FIRST[begin <= FIRST]
         before = shares.log_before(n_above(above), begin, change, BEFORE)
         expected = [log_probability(above[begin:i], *BEFORE) for i in change]
         np.testing.assert_allclose(before, expected, rtol=0, atol=1e-11)

@@ -261,7 +261,7 @@ def scanned():
     threshold = np.array([6.0, 7.0, 8.0, 8.6])[:, None] + 0.1 * (x - 10)
     above = p > threshold
     first = np.arange(0, N_SCANNED + 1)
-    prior = np.stack([MEAN, MEAN + [1.0, 0.0, 0.0]]), np.stack([SD, 0.8 * SD])
+    prior = MEAN + np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]), np.stack([SD, 0.8 * SD])
     return (x, p, threshold, above, *prior), truncated.scan(x, p, threshold, above, first, *prior)
 
 
