@@ -10,6 +10,8 @@ import xarray as xr
 N_SYSTEMS = 60
 N_CHAINS, N_DRAWS = 2, 200
 HOSTILE = ("<script>alert(1)</script>", "two\nlines", "50 % \\input{x} $a_b$ & #", "naïve → 網")
+REGIMES = ("DIY", "cloud", "bespoke")
+TOO_MANY = 10.0  # log10 parameters, between those of the made-up systems
 UNITS = {
     "transition_year": "year",
     "growth": "OOM/year",
@@ -19,6 +21,8 @@ UNITS = {
     "level": "log10 FLOP",
     "offset": "OOM",
     "growth_mean": "OOM/year",
+    "capacity": "log10 parameters",
+    "drift": "log10 parameters/year",
 }
 
 
@@ -135,3 +139,43 @@ def one_era_tree() -> xr.DataTree:
 def make_fit() -> Callable[..., xr.DataTree]:
     """Build a fit with other dates or another seed."""
     return synthetic_fit
+
+
+@pytest.fixture
+def make_regimes(make_fit):
+    """Build a fit of regimes, with some systems whose compute or parameters are undisclosed."""
+
+    def build(dates=(2008.0, 2018.0), capacity=TOO_MANY):
+        rng = np.random.default_rng(2)
+        tree = make_fit(dates)
+        for group in ("prior", "posterior"):
+            draws = tree[group].dataset
+            draws = draws.assign_coords(era=list(REGIMES), transition=list(REGIMES[1:]))
+            shape, spread = draws["growth_mean"].shape, 0.7 if group == "prior" else 0.1
+            threshold = {
+                "capacity": (("chain", "draw"), rng.normal(capacity, spread, shape)),
+                "drift": (("chain", "draw"), rng.normal(0, 0.1 * spread, shape)),
+            }
+            tree[group] = draws.assign(threshold)
+        constant, index = tree["constant_data"].dataset, np.arange(N_SYSTEMS)
+        year = constant["year"].to_numpy()
+        large = (index % 3 == 0) & (year > dates[0])
+        parameters = np.where(large, 12.0, 7.0) + rng.normal(0, 0.3, N_SYSTEMS)
+        starts = tree["posterior"]["transition_year"].to_numpy()[..., :1]
+        era = np.where(year < starts, 0, np.where(parameters < capacity, 1, 2))
+        parameters[index % 7 == 1] = np.nan
+        log10_flop = np.where(index % 5 == 2, np.nan, constant["log10_flop"])
+        tree["constant_data"] = constant.assign(
+            log10_parameters=("system", parameters), log10_flop=("system", log10_flop)
+        )
+        tree["membership"] = tree["membership"].dataset.assign(
+            era=(("chain", "draw", "system"), era)
+        )
+        return tree
+
+    return build
+
+
+@pytest.fixture
+def regimes_tree(make_regimes):
+    return make_regimes()

@@ -213,8 +213,8 @@ def test_defaults_are_the_newest_table_and_a_folder_for_the_model(
     status, out, _ = command("report")
     assert status == 0
     assert out.startswith("systems-2025-08: ")
-    assert fake_fit.model == "three_eras"
-    assert read_record(tmp_path / "results" / "three_eras")["model"] == "three_eras"
+    assert fake_fit.model == "regimes"
+    assert (tmp_path / "results" / "regimes" / "summary.json").exists()
 
 
 def test_data_options_choose_the_systems(command, fake_fit, tmp_path):
@@ -299,7 +299,7 @@ def test_data_checks_one_table(command, csv):
     status, out, _ = command("data", csv, "--selection", "all")
     assert status == 0
     assert out.startswith("mine.csv: ")
-    assert re.search(r"^a model would see \d+ systems$", out, re.MULTILINE)
+    assert re.search(r"^a model would see \d+ systems with training compute, and a", out, re.M)
 
 
 def test_models_are_listed_by_their_docstring_without_running_them(command):
@@ -320,10 +320,12 @@ def test_json_survives_a_terminal_without_arrows(datatree, tmp_path):
 
 
 def test_report_really_fits_small_data(csv, tmp_path):
-    done = run("report", "--data", csv, "--out", tmp_path / "out")
+    done = run("report", "three_eras", "--data", csv, "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     assert len(re.findall(r"^The transition from era \d to era \d: \d{4}", done.stdout, re.M)) == 2
     assert read_record(tmp_path / "out")["diagnostics"]["worst_r_hat"] < 1.01
     assert (tmp_path / "out" / "figures" / "compute_over_time.pdf").exists()
+    (row,) = re.findall(r"^\| transition_year\[1→2\] \|.*$", done.stdout, re.M)
+    assert row.count(" to ") == 3, "prior, posterior, and posterior under flat priors"
     again = run("quote", tmp_path / "out", "growth[2]", "--format", "latex")
     assert again.stdout.count(r"90\,\% equal-tailed interval") == 1

@@ -1,6 +1,7 @@
 """Fitting: all groups are there, the same seed gives the same draws, and the gate holds."""
 
 import json
+import warnings
 from dataclasses import replace
 
 import arviz as az
@@ -13,7 +14,7 @@ from bayes_compute import inference
 from bayes_compute.changepoint.regression import CollapsedRegression, Hyperparameters, era_year
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR
 from bayes_compute.gate import diagnose
-from bayes_compute.models import one_era, three_eras
+from bayes_compute.models import one_era, regimes, three_eras
 from bayes_compute.observations import Observations
 
 SETTINGS = {"draws": 500, "tune": 300, "chains": 4, "seed": 7, "progress": False}
@@ -67,7 +68,7 @@ def test_truth_is_recovered(dt):
 
 def test_every_group_and_label_is_there(dt, observations):
     groups = {"prior", "posterior", "posterior_predictive", "log_likelihood", "observed_data"}
-    assert groups | {"constant_data", "sample_stats", "membership"} == set(dt.children)
+    assert groups | {"constant_data", "sample_stats", "membership", "log_prior"} == set(dt.children)
     posterior = dt["posterior"].dataset
     assert posterior["transition_year"].dims == ("chain", "draw", "transition")
     assert list(posterior["transition"].values) == ["1→2", "2→3"]
@@ -211,3 +212,98 @@ def test_date_priors_in_an_impossible_order_are_refused(observations):
     likelihood = CollapsedRegression.of(observations, dates, three_eras.ERA_PRIOR)
     with pytest.raises(bc.InputError, match="order the priors, earliest first"):
         likelihood.log_likelihood(Hyperparameters(0.4, 0.2, np.zeros(1)))
+
+
+# Regimes
+
+
+def simulate_regimes(seed: int = 5) -> Observations:
+    """DIY until 2008; from then on cloud below 10^10 parameters and bespoke above, from 2018 on."""
+    rng = np.random.default_rng(seed)
+    n = 100
+    year = np.sort(rng.uniform(1995, 2023, n))
+    bespoke = (year > 2018) & (rng.random(n) < 0.4)
+    parameters = np.where(bespoke, rng.uniform(10.5, 12, n), rng.uniform(5, 9.5, n))
+    flop = np.where(year < 2008, 13 + 0.15 * (year - 2010), 15 + 0.5 * (year - 2010))
+    flop += np.where(bespoke, 2.5, 0) + 0.5 * (parameters - 7) + rng.normal(0, 0.6, n)
+    one = simulate(n)
+    parameters[::9], flop[4::9] = np.nan, np.nan
+    return replace(
+        one, year=year, log10_flop=flop, log10_parameters=parameters,
+        variance=np.where(np.isnan(flop), np.nan, 0.1), domain=np.arange(n) % 2,
+        domains=("Language", "Other"),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def some_regimes():
+    return simulate_regimes()
+
+
+@pytest.fixture(scope="module")
+def regimes_fit(some_regimes):
+    return bc.fit("regimes", some_regimes, **SETTINGS)
+
+
+def test_regimes_are_recovered_with_every_system_kept(regimes_fit, some_regimes):
+    o, table = some_regimes, bc.summary(regimes_fit, 0.999)
+    assert table.loc["capacity", "lower"] < 10.5
+    assert table.loc["capacity", "upper"] > 9.5
+    assert table.loc["transition_year[bespoke]", "lower"] < 2018.5
+    assert list(regimes_fit["constant_data"]["system"].values) == list(o.system)
+    era = regimes_fit["membership"]["era"].to_numpy()
+    late = o.year > 2012
+    above = o.log10_parameters > 10
+    share = (era == 2).mean(axis=(0, 1))
+    assert np.all(share[late & above] > 0.8)
+    assert np.all(share[late & (o.log10_parameters < 9)] < 0.2)
+    assert np.all((era == 0).mean(axis=(0, 1))[o.year < 2004] > 0.8)
+
+
+def test_regimes_have_every_group_and_label(regimes_fit, some_regimes):
+    posterior, known = regimes_fit["posterior"].dataset, np.isfinite(some_regimes.log10_flop)
+    assert list(posterior["era"].values) == ["DIY", "cloud", "bespoke"]
+    assert list(posterior["transition"].values) == ["cloud", "bespoke"]
+    assert set(posterior.data_vars) == set(regimes_fit["prior"].data_vars)
+    names = [name for name, it in zip(some_regimes.system, known, strict=True) if it]
+    for group in ("observed_data", "log_likelihood", "posterior_predictive"):
+        assert list(regimes_fit[group]["system"].values) == names
+        assert np.isfinite(regimes_fit[group]["log10_flop"]).all()
+    assert set(regimes_fit["log_prior"].data_vars) == {"transition_year", "capacity", "drift"}
+    with warnings.catch_warnings(action="ignore"):  # a few systems weigh much: not the point
+        assert np.isfinite(az.loo(regimes_fit).elpd)
+
+
+def test_log_likelihood_of_a_disclosed_system_is_that_of_its_regime(regimes_fit, some_regimes):
+    draw = regimes_fit["posterior"].dataset.isel(chain=2, draw=31)
+    o, prior = some_regimes, regimes.STATED
+    k = regimes_fit["membership"]["era"].isel(chain=2, draw=31).to_numpy()
+    x = o.year - REFERENCE_YEAR
+    expected = np.array(prior.parameters_level)[k] + prior.parameters_growth[0] * x
+    mean = draw["level_given_parameters"].values[k] + draw["growth_given_parameters"].values[k] * x
+    mean += draw["elasticity"].item() * (o.log10_parameters - expected)
+    mean += draw["offset"].values[o.domain]
+    density = stats.norm(mean, np.sqrt(draw["sigma"].values[k] ** 2 + o.variance))
+    known = np.isfinite(o.log10_flop)
+    found = regimes_fit["log_likelihood"]["log10_flop"].isel(chain=2, draw=31).to_numpy()
+    both = known & np.isfinite(o.log10_parameters)
+    np.testing.assert_allclose(
+        found[np.isfinite(o.log10_parameters[known])], density.logpdf(o.log10_flop)[both], rtol=1e-9
+    )
+
+
+def test_draws_are_resampled_in_proportion_to_their_weights():
+    rng = np.random.default_rng(1)
+    log_weight = np.log(rng.exponential(size=2000))
+    kept, found = inference._resampled(log_weight, (2, 1000), rng)
+    assert found["pareto_k"] < 0.7
+    assert np.all((kept[:1000] < 1000) & (kept[1000:] >= 1000)), "chains stay apart"
+    assert np.all(np.diff(kept[:1000]) >= 0), "copies stay side by side"
+    count = np.bincount(kept, minlength=2000)
+    weight = np.exp(log_weight).reshape(2, -1)
+    expected = (1000 * weight / weight.sum(axis=1, keepdims=True)).ravel()
+    # Systematic resampling: each count is the expected one, rounded up or down; smoothing moves
+    # the largest weights only
+    usual = log_weight < np.quantile(log_weight, 0.8)
+    assert np.all(np.abs(count - expected)[usual] < 1.1)
+    assert inference._resampled(None, (2, 4), rng)[0].tolist() == list(range(8))

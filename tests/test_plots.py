@@ -1,7 +1,7 @@
 import matplotlib as mpl
 import numpy as np
 import pytest
-from conftest import N_SYSTEMS
+from conftest import N_SYSTEMS, REGIMES
 from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
@@ -16,48 +16,6 @@ from bayes_compute.plots import (
 from bayes_compute.summaries import era_probability, summary
 
 PLOTS = (compute_over_time, parameter_gap, date_posterior, selection_floor)
-REGIMES = ("DIY", "cloud", "bespoke")
-TOO_MANY = 10.0  # log10 parameters, between those of the made-up systems
-
-
-@pytest.fixture
-def make_regimes(make_fit):
-    """Build a fit of regimes, with some systems whose compute or parameters are undisclosed."""
-
-    def build(dates=(2008.0, 2018.0), capacity=TOO_MANY):
-        rng = np.random.default_rng(2)
-        tree = make_fit(dates)
-        for group in ("prior", "posterior"):
-            draws = tree[group].dataset
-            draws = draws.assign_coords(era=list(REGIMES), transition=list(REGIMES[1:]))
-            shape, spread = draws["growth_mean"].shape, 0.7 if group == "prior" else 0.1
-            threshold = {
-                "capacity": (("chain", "draw"), rng.normal(capacity, spread, shape)),
-                "drift": (("chain", "draw"), rng.normal(0, 0.1 * spread, shape)),
-            }
-            tree[group] = draws.assign(threshold)
-        constant, index = tree["constant_data"].dataset, np.arange(N_SYSTEMS)
-        year = constant["year"].to_numpy()
-        large = (index % 3 == 0) & (year > dates[0])
-        parameters = np.where(large, 12.0, 7.0) + rng.normal(0, 0.3, N_SYSTEMS)
-        starts = tree["posterior"]["transition_year"].to_numpy()[..., :1]
-        era = np.where(year < starts, 0, np.where(parameters < capacity, 1, 2))
-        parameters[index % 7 == 1] = np.nan
-        log10_flop = np.where(index % 5 == 2, np.nan, constant["log10_flop"])
-        tree["constant_data"] = constant.assign(
-            log10_parameters=("system", parameters), log10_flop=("system", log10_flop)
-        )
-        tree["membership"] = tree["membership"].dataset.assign(
-            era=(("chain", "draw", "system"), era)
-        )
-        return tree
-
-    return build
-
-
-@pytest.fixture
-def regimes_tree(make_regimes):
-    return make_regimes()
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@ import json
 import os
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from conftest import synthetic_fit
@@ -12,12 +13,13 @@ from bayes_compute.quoting import quote
 from bayes_compute.report import check_folder, read_record, write_failure, write_fit, write_report
 
 FIT = {"posterior.nc", "diagnostics.json", "summary.json"}
-TEXTS = {"table.txt", "table.md", "table.tex", "macros.tex"}
+TEXTS = {"table.txt", "table.md", "table.tex", "macros.tex", "priors.md"}
 FIGURES = {
     f"figures/{plot}.{format}"
     for plot in ("compute_over_time", "date_posterior", "selection_floor")
     for format in ("pdf", "svg", "png")
 }
+GAP = {f"figures/parameter_gap.{format}" for format in ("pdf", "svg", "png")}
 
 
 def files(folder):
@@ -70,6 +72,25 @@ def test_one_era_has_no_figure_of_dates(datatree, one_era_tree, tmp_path, cheap)
     write_report(datatree, tmp_path)
     write_report(one_era_tree, tmp_path)
     assert set(files(tmp_path)) == FIT | TEXTS | {f for f in FIGURES if "date_posterior" not in f}
+
+
+def test_regimes_have_a_figure_of_the_gap_and_are_set_beside_hardware(
+    regimes_tree, tmp_path, cheap
+):
+    constant = regimes_tree["constant_data"].dataset
+    dates = pd.to_datetime((constant["year"].to_numpy() - 1970) * 365.25, unit="D")
+    systems = pd.DataFrame({"system": constant["system"].to_numpy(), "publication_date": dates})
+    systems = systems.assign(
+        training_compute_flop=1e20, parameters=1e9, hardware_quantity=np.arange(len(systems)) + 1.0,
+        training_time_hours=1.0, training_power_w=np.nan, organization="A", sector="Industry",
+        training_hardware=None, confidence="Likely", domain="Other",
+        training_compute_lower_flop=np.nan, training_compute_upper_flop=np.nan,
+    )  # fmt: skip
+    write_report(regimes_tree, tmp_path, systems=systems)
+    assert set(files(tmp_path)) == FIT | TEXTS | FIGURES | GAP
+    record = read_record(tmp_path)
+    assert {row["evidence"] for row in record["hardware"]} >= {"accelerators", "industry"}
+    assert "seed" not in record, "this is another table"
 
 
 def test_posterior_comes_back_as_it_was(datatree, tmp_path):

@@ -60,7 +60,7 @@ class RegimesTwin:
         Of the grid of lines, in prior sds.
     """
 
-    def __init__(self, observations, densities, prior, capacity, drift, log_threshold, step=0.4):
+    def __init__(self, observations, densities, prior, capacity, drift, log_threshold, step=0.5):
         self.observations, self.prior = observations, prior
         month = (np.floor(observations.year * 12) + 0.5) / 12
         self.n_cells = len(gaps(month, densities))
@@ -165,8 +165,10 @@ class RegimesTwin:
         constant = 0.5 * np.log(2 * np.pi * noise / weight) - 0.5 * weight * np.log(
             2 * np.pi * noise
         )
-        normal = stats.multivariate_normal(mean, covariance)
-        return normal.logpdf(o.log10_flop[rows]) + constant.sum()
+        residual = o.log10_flop[rows] - mean
+        distance = residual @ np.linalg.solve(covariance, residual)
+        log_det = np.linalg.slogdet(2 * np.pi * covariance).logabsdet
+        return constant.sum() - 0.5 * (distance + log_det)
 
     def log_weight(self, at, parameters=None, stand_in=None) -> np.ndarray:
         """Log of prior times density of everything, shape (histories, H).

@@ -161,7 +161,7 @@ def whole(which: str) -> tuple[ThresholdRegimes, np.ndarray, np.ndarray]:
     p[UNDISCLOSED[which]] = np.nan
     o = replace(o, log10_parameters=p)
     regimes = ThresholdRegimes.of(o, DATES, PRIOR, widest=1.0, n_drifts=1)
-    twin = RegimesTwin(o, DATES, PRIOR, regimes.capacity, regimes.drift, regimes.log_threshold, 0.5)
+    twin = RegimesTwin(o, DATES, PRIOR, regimes.capacity, regimes.drift, regimes.log_threshold)
     early, late = twin.parameters
     kept = regimes.kept_cells
     regimes = replace(
