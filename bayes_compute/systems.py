@@ -113,6 +113,27 @@ def load_systems(
     return kept
 
 
+def with_active_parameters(systems: pd.DataFrame) -> pd.DataFrame:
+    """Count the parameters at work on one input, where that number is published.
+
+    A mixture of experts holds many times more: memory holds them all, while training compute goes
+    with those at work.
+
+    Parameters
+    ----------
+    systems : pandas.DataFrame
+        What :func:`load_systems` returned.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same with ``parameters`` replaced for the systems of ``data/active_parameters.csv``.
+    """
+    table = pd.read_csv(data_folder() / "active_parameters.csv").set_index("system")
+    active = systems["system"].map(table["active_parameters"])
+    return systems.assign(parameters=active.fillna(systems["parameters"]))
+
+
 def describe(systems: pd.DataFrame) -> str:
     """Say in a few lines where a table comes from, what was kept and what was not.
 

@@ -1,7 +1,7 @@
 """Measure what the README quotes of the model of regimes.
 
     uv run python benchmarks/regimes.py speed      # set-up, sampling, ESS; stated and flat priors
-    uv run python benchmarks/regimes.py seed       # counts, capacity, doubling times
+    uv run python benchmarks/regimes.py answers    # dates, capacity, counts, growth: every table
     uv run python benchmarks/regimes.py recovery   # 100 simulated data sets, about 25 minutes
 
 ``recovery`` takes a number of data sets and one to start from, so that parts run side by side.
@@ -24,13 +24,14 @@ from bayes_compute.models import regimes
 from bayes_compute.observations import Observations
 from bayes_compute.sampling import prior_draws
 from bayes_compute.summaries import era_probability
+from bayes_compute.systems import with_active_parameters
 
 REPEATS = 3
 
 
 def main() -> None:
     """Run the part that the command line names."""
-    parts = {"speed": speed, "seed": seed, "recovery": recovery}
+    parts = {"speed": speed, "answers": answers, "recovery": recovery}
     if len(sys.argv) < 2 or sys.argv[1] not in parts:
         sys.exit(f"usage: regimes.py {' | '.join(parts)} [number [first]]")
     parts[sys.argv[1]](*map(int, sys.argv[2:]))
@@ -39,14 +40,19 @@ def main() -> None:
 def tables() -> dict[str, Observations]:
     """The tables, and the rows of the first that the post of 2022 saw."""
     early = Observations.from_systems(bc.load_systems("systems-2022-03"))
-    both = np.isfinite(early.log10_flop) & np.isfinite(early.log10_parameters)
     newest = Observations.from_systems(bc.load_systems("systems-2025-08"))
     return {
-        "systems-2022-03, compute and parameters known": early.subset(both),
+        "systems-2022-03, compute and parameters known": _both_known(early),
         "systems-2022-03": early,
+        "systems-2025-08, compute and parameters known": _both_known(newest),
         "systems-2025-08, compute known": newest.with_compute,
         "systems-2025-08": newest,
     }
+
+
+def _both_known(observations: Observations) -> Observations:
+    o = observations
+    return o.subset(np.isfinite(o.log10_flop) & np.isfinite(o.log10_parameters))
 
 
 def speed() -> None:
@@ -96,19 +102,31 @@ def _timed(observations: Observations, flat: bool):
         nutpie.sample = sample
 
 
-def seed() -> None:
-    """Counts, capacity and doubling times on the table of the post of 2022."""
-    for name, observations in list(tables().items())[:2]:
+def answers() -> None:
+    """What each table, and each treatment of what is undisclosed or not active, says."""
+    active = {
+        f"{name}, active parameters": Observations.from_systems(
+            with_active_parameters(bc.load_systems(name))
+        )
+        for name in ("systems-2022-03", "systems-2025-08")
+    }
+    for name, observations in (tables() | active).items():
         for flat in (False, True):
-            dt = bc.fit("regimes", observations, flat_dates=flat, progress=False)
-            table = bc.summary(dt)
-            print(f"\n{name}, {'flat' if flat else 'stated'} priors")
-            print(post.describe(post.comparison(dt)))
-            for row in ("capacity", "transition_year[cloud]", "transition_year[bespoke]"):
+            print(f"\n{name}, {observations.n} rows, {'flat' if flat else 'stated'} priors")
+            try:
+                dt = bc.fit("regimes", observations, flat_dates=flat, progress=False)
+            except bc.NotConverged as error:
+                print(f"  refused: {error}")
+                continue
+            table, probability = bc.summary(dt), era_probability(dt)
+            if post.applies(dt):
+                print(post.describe(post.comparison(dt)))
+            counts = zip(regimes.ERAS, probability.sum("system").values, strict=True)
+            print("  of all:", ", ".join(f"{n:.1f} {regime}" for regime, n in counts))
+            rows = ["transition_year[cloud]", "transition_year[bespoke]", "capacity", "drift"]
+            rows += [f"{unit}[{k}]" for unit in ("growth", "doubling_time") for k in regimes.ERAS]
+            for row in rows:
                 print(f"  {row}: {table.loc[row, ['median', 'lower', 'upper']].round(2).tolist()}")
-            for regime in regimes.ERAS:
-                row = table.loc[f"doubling_time[{regime}]", ["median", "lower", "upper"]]
-                print(f"  doubling time, {regime}: {row.round(1).tolist()} months")
 
 
 def recovery(n_sets: int = 100, first: int = 0) -> None:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from bayes_compute.systems import data_folder, load_systems, shipped
+from bayes_compute.systems import data_folder, load_systems, shipped, with_active_parameters
 
 FOLDER = data_folder()
 
@@ -50,3 +50,17 @@ def test_systems_are_those_of_the_tables_of_systems(rows, tables):
 
 def test_fewer_are_active_than_there_are(rows):
     assert all(float(row["active_parameters"]) < float(row["parameters"]) / 2 for row in rows)
+
+
+def test_active_parameters_replace_the_total_of_these_systems_only(rows, tables):
+    for systems in tables:
+        changed = with_active_parameters(systems)
+        mixtures = systems["system"].isin([row["system"] for row in rows])
+        assert mixtures.any()
+        expected = {row["system"]: float(row["active_parameters"]) for row in rows}
+        assert changed.loc[mixtures, "parameters"].tolist() == [
+            expected[name] for name in systems.loc[mixtures, "system"]
+        ]
+        assert (changed.loc[mixtures, "parameters"] < systems.loc[mixtures, "parameters"]).all()
+        assert changed.loc[~mixtures].equals(systems.loc[~mixtures])
+        assert changed.attrs == systems.attrs
