@@ -13,7 +13,7 @@ from pytensor.link.numba.dispatch.basic import (
     register_funcify_default_op_cache_key,
 )
 
-from bayes_compute.changepoint import KERNEL_KEY, coexistence, collapse, regimes
+from bayes_compute.changepoint import KERNEL_KEY, coexistence, collapse, mixture, regimes
 from bayes_compute.changepoint.regression import CollapsedRegression, Hyperparameters
 
 
@@ -30,6 +30,14 @@ def _collapsed(growth_mean, growth_sd, offset, sums, fixed, weight, level_mean, 
 def _regimes(growth_mean, growth_sd, elasticity, *rest):
     value, gradient = coexistence.log_likelihood(
         growth_mean.item(), growth_sd.item(), elasticity.item(), *rest
+    )
+    return np.asarray(value), gradient
+
+
+@numba_njit
+def _mixture(level, growth, sigma, elasticity, offset, a, b, sd, share, *rest):
+    value, gradient = mixture.log_likelihood(
+        level, growth, sigma, elasticity.item(), offset, a, b, sd, share.item(), *rest
     )
     return np.asarray(value), gradient
 
@@ -78,6 +86,21 @@ class RegimesLogLikelihood(CollapsedLogLikelihood):
     kernel = staticmethod(coexistence.log_likelihood)
     in_graph = staticmethod(_regimes)
     n_hyperparameters = len(regimes.RegimeHyperparameters._fields)
+
+
+class MixtureLogLikelihood(CollapsedLogLikelihood):
+    """The same for regimes whose members are not known for sure."""
+
+    kernel = staticmethod(mixture.log_likelihood)
+    in_graph = staticmethod(_mixture)
+    n_hyperparameters = len(mixture.MixtureHyperparameters._fields)
+
+    @classmethod
+    def of(cls, likelihood: mixture.MixtureRegimes, *at) -> Any:
+        """As :func:`collapsed_log_likelihood`."""
+        data = [shared(value, name=name) for name, value in likelihood.data.items()]
+        node: Any = cls().make_node(*at, *data)
+        return node.outputs[0]
 
 
 @register_funcify_default_op_cache_key(CollapsedLogLikelihood)

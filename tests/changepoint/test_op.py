@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -60,15 +61,23 @@ def test_graph_is_numpy(function, at):
     np.testing.assert_allclose(np.hstack(gradient), slope, rtol=1e-12, atol=1e-12)
 
 
-def test_graph_of_regimes_is_numpy(mode):
+@cache
+def regimes_of_few() -> ThresholdRegimes:
+    """Of 8 systems, one of which has undisclosed parameters."""
     o = small(1, 8)
-    o = replace(o, log10_parameters=6 + np.arange(8.0) % 5)
-    prior = RegimePrior((16, 17, 19), (3, 2, 2), stats.norm(8, 1), stats.norm(0, 0.1))
-    regimes = ThresholdRegimes.of(o, DATES, prior, widest=1.0, n_drifts=2)
-    at = RegimeHyperparameters(
-        0.35, 0.2, 0.6, np.array([1.0, 0.8, 1.2]), np.array([0.4, -0.4]),
-        np.array([6.0, 7, 9]), np.array([0.1, 0.2, 0.1]), np.array([1.0, 1.2, 0.8]),
+    parameters = 6 + np.arange(8.0) % 5
+    parameters[5] = np.nan
+    prior = RegimePrior(
+        (16, 17, 19), (3, 2, 2), (6.0, 7.0, 9.0), 1.0, (0.1, 0.15), (1.0, 0.4),
+        capacity=stats.norm(8, 0.3), drift=stats.norm(0, 0.1),
     )  # fmt: skip
+    o = replace(o, log10_parameters=parameters)
+    return ThresholdRegimes.of(o, DATES, prior, widest=1.0, n_drifts=1)
+
+
+def test_graph_of_regimes_is_numpy(mode):
+    regimes = regimes_of_few()
+    at = RegimeHyperparameters(0.35, 0.2, 0.6, np.array([1.0, 0.8, 1.2]), np.array([0.4, -0.4]))
     inputs = [pt.dscalar() if np.ndim(member) == 0 else pt.dvector() for member in at]
     node = collapsed_log_likelihood(regimes, *inputs)
     value, *gradient = compile_graph(inputs, [node, *grad(node, inputs)], mode=mode)(*at)

@@ -307,6 +307,27 @@ def test_scan_is_laplace_of_each_cell_and_threshold(scanned):
     assert n_exact < 0.8 * evidence.size  # else the short cut is not tested
 
 
+def test_scan_is_right_to_second_order_where_there_is_no_more():
+    """Of 440 systems far from the edge, 40 new ones have another mean and the same scatter.
+
+    Their mean is 0.13 sds away, which moves the mode by d = 0.13 40 / sqrt(440) = 0.25 posterior
+    sds and the value by d^2 / 2 = 0.03. What is left out is of the order of 0.3 / sqrt(440 / 20)
+    times d^3 / 6, and of 40 / 440 as much curvature as their own scatter adds.
+    """
+    scatter = special.ndtri((np.arange(40) + 0.5) / 40)
+    scatter /= scatter.std()
+    x, p = np.zeros(440), np.concatenate([scatter + 0.13, np.tile(scatter, 10)])
+    mean, sd = np.zeros((2, 3)), np.tile([10.0, 1.0, 10.0], (2, 1))
+    threshold, above = np.full((1, 440), 100.0), np.zeros((1, 440), dtype=bool)
+    evidence, _, _ = truncated.scan(x, p, threshold, above, np.array([0, 40]), mean, sd)
+    for g, n in ((0, 440), (1, 400)):
+        case = Systems(x[-n:], p[-n:], threshold[0, -n:], 1.0, mean[0], sd[0])
+        expected = truncated.laplace(np.zeros(3), *case, np.zeros((3, 3)))
+        assert abs(evidence[0, 0, g] - expected) < 0.003
+        print(evidence[0, 0, g] - expected)
+    assert evidence[0, 0, 0] != expected
+
+
 # Drawing lines
 
 
