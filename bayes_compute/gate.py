@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayes_compute.changepoint.mixture import MixtureRegimes
 from bayes_compute.changepoint.regimes import ThresholdRegimes
-from bayes_compute.changepoint.regression import CollapsedRegression
+from bayes_compute.changepoint.regression import CollapsedRegression, some_of
 from bayes_compute.summaries import summary
 
-type Likelihood = CollapsedRegression | ThresholdRegimes
+type Likelihood = CollapsedRegression | ThresholdRegimes | MixtureRegimes
 
 GATE = {
     "r_hat": 1.01,  # Vehtari et al. 2021, doi:10.1214/20-BA1221
@@ -31,9 +32,9 @@ def left_out(
 
     Parameters
     ----------
-    whole, sampled, drawn : CollapsedRegression or ThresholdRegimes
+    whole, sampled, drawn : Likelihood
         With every era, as sampled, and as dates are drawn back.
-    at : Hyperparameters or RegimeHyperparameters
+    at : draws of its ``Point``
         Posterior draws, each member with a leading dimension; every so many are taken.
 
     Returns
@@ -42,10 +43,8 @@ def left_out(
         ``sampled_without``, sd over draws of what the sampler missed of the log likelihood, and
         ``drawn_without``, the mean probability of the histories that cannot be drawn.
     """
-    every = max(1, len(at[0]) // 32)
-    points = [at._make(member[i] for member in at) for i in range(0, len(at[0]), every)]
     value = np.array(
-        [[part.log_likelihood(p)[0] for part in (whole, sampled, drawn)] for p in points]
+        [[part.log_likelihood(p)[0] for part in (whole, sampled, drawn)] for p in some_of(at)]
     )
     return {
         "sampled_without": float(np.std(value[:, 0] - value[:, 1])),
@@ -60,7 +59,7 @@ def diagnose(tree: xr.DataTree, likelihood: Likelihood, without: dict[str, float
     ----------
     tree : xarray.DataTree
         A fit with its ``prior``, ``posterior`` and ``sample_stats``.
-    likelihood : CollapsedRegression or ThresholdRegimes
+    likelihood : Likelihood
         What was sampled, with the cells of its dates.
     without : dict of float
         From :func:`left_out`, and ``pareto_k`` if draws were resampled.

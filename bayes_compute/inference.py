@@ -46,6 +46,12 @@ UNITS = {
     "parameters_level": "log10 parameters",
     "parameters_growth": "log10 parameters/year",
     "parameters_sd": "log10 parameters",
+    "share_before": "",
+    "share_after": "",
+    "share": "",
+    "level_read": "log10 FLOP",
+    "parameters_read": "log10 parameters",
+    "parameters_gap": "log10 parameters",
     "growth_mean": "OOM/year",
     "growth_sd": "OOM/year",
     "offset_sd": "log10 FLOP",
@@ -106,7 +112,6 @@ def fit(
     pm_model = module.build(observations, flat_dates=flat_dates)
     likelihood = module.regression(observations, flat_dates=flat_dates)
     to_sample = likelihood.focused(likelihood.SAMPLED_WITHOUT)
-    to_draw = likelihood.focused(likelihood.DRAWN_WITHOUT)
     sampled, sample_stats = _density(model, pm_model).sample(
         to_sample.data,
         draws=draws,
@@ -118,6 +123,7 @@ def fit(
     )
     rng = np.random.default_rng([seed, chains, draws])
     at = hyperparameters(sampled, likelihood.Point)
+    to_draw = likelihood.focused(likelihood.DRAWN_WITHOUT, at)
     drawn = to_draw.draw(at, rng)
     kept, pareto_k = _resampled(drawn.pop("log_weight", None), (chains, draws), rng)
     at = at._make(member[kept] for member in at)

@@ -236,6 +236,7 @@ def _subject(record: dict, variable: str, label: str) -> str:
         "parameters_level": "Parameters in 2010",
         "parameters_growth": "Growth of parameters",
         "parameters_sd": "Scatter of parameters",
+        "share": "Share of bespoke systems after the bespoke transition",
         "share_before": "Share of bespoke systems before the bespoke transition",
         "share_after": "Share of bespoke systems after the bespoke transition",
         "offset": "Offset of the domain",

@@ -39,8 +39,8 @@ def comparison(dt: xr.DataTree) -> dict[str, Any]:
         ``counts``: for each regime that of the ``post``, and ours, ``modal`` and ``expected``, over
         systems whose compute and parameters are known; ``cloud``: the interval of the date, and
         the probability of the ``launch`` year or earlier and of the year of the ``jump``, give or
-        take one; ``gap``: the probability that the capacity in 2020 lies in the gap that the post saw;
-        ``borderline``: systems whose regime is less than 90 % certain, with the probability of
+        take one; ``gap``: the probability that the capacity in 2020 lies in the gap that the post
+        saw; ``borderline``: systems whose regime is less than 90 % certain, with the probability of
         each regime.
     """
     constant, posterior = dt["constant_data"].dataset, dt["posterior"].dataset

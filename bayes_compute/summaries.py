@@ -144,7 +144,7 @@ def summary_record(dt: xr.DataTree) -> dict:
     table = summary(dt)
     constant = dt["constant_data"].dataset
     counted = np.isfinite(constant["log10_flop"])
-    if "capacity" in dt["posterior"]:  # who is held to it has known parameters
+    if "parameters_sd" in dt["posterior"]:  # a model of parameters too
         counted &= np.isfinite(constant["log10_parameters"])
     probability = era_probability(dt).isel(system=np.flatnonzero(counted))
     modal = probability.argmax("era").to_numpy()

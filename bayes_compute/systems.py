@@ -129,9 +129,10 @@ def with_active_parameters(systems: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         The same with ``parameters`` replaced for the systems of ``data/active_parameters.csv``.
     """
-    table = pd.read_csv(data_folder() / "active_parameters.csv").set_index("system")
-    active = systems["system"].map(table["active_parameters"])
-    return systems.assign(parameters=active.fillna(systems["parameters"]))
+    table = pd.read_csv(data_folder() / "active_parameters.csv")
+    active = dict(zip(table["system"], table["active_parameters"], strict=True))
+    named = zip(systems["system"], systems["parameters"], strict=True)
+    return systems.assign(parameters=[active.get(name, total) for name, total in named])
 
 
 def describe(systems: pd.DataFrame) -> str:

@@ -34,7 +34,7 @@ from pymc.distributions.transforms import Transform
 
 from bayes_compute.changepoint.dates import around, flat
 from bayes_compute.changepoint.mixture import MixturePrior, MixtureRegimes
-from bayes_compute.changepoint.op import MixtureLogLikelihood
+from bayes_compute.changepoint.op import collapsed_log_likelihood
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR
 from bayes_compute.models import regimes
 from bayes_compute.observations import Observations
@@ -159,7 +159,7 @@ def build(observations: Observations, flat_dates: bool = False) -> pm.Model:
         share = pm.Beta("share", *regimes.STATED.share_after)
         lines = (level, growth, sigma, elasticity, offset)
         sizes = (size_level, size_growth, size_scatter)
-        pm.Potential("systems", MixtureLogLikelihood.of(likelihood, *lines, *sizes, share))
+        pm.Potential("systems", collapsed_log_likelihood(likelihood, *lines, *sizes, share))
     return model
 
 

@@ -290,7 +290,9 @@ class MixtureRegimes:
         """
         return cls(observations, DateCells.between(era_year(observations.year), dates), prior)
 
-    def focused(self, without: float) -> "MixtureRegimes":
+    def focused(
+        self, without: float, draws: MixtureHyperparameters | None = None
+    ) -> "MixtureRegimes":
         """Return itself: every cell is summed over, whatever the probability ``without``."""
         return self
 

@@ -95,13 +95,6 @@ class MixtureLogLikelihood(CollapsedLogLikelihood):
     in_graph = staticmethod(_mixture)
     n_hyperparameters = len(mixture.MixtureHyperparameters._fields)
 
-    @classmethod
-    def of(cls, likelihood: mixture.MixtureRegimes, *at) -> Any:
-        """As :func:`collapsed_log_likelihood`."""
-        data = [shared(value, name=name) for name, value in likelihood.data.items()]
-        node: Any = cls().make_node(*at, *data)
-        return node.outputs[0]
-
 
 @register_funcify_default_op_cache_key(CollapsedLogLikelihood)
 def _compile(op, node=None, **kwargs):
@@ -109,7 +102,7 @@ def _compile(op, node=None, **kwargs):
 
 
 def collapsed_log_likelihood(
-    likelihood: CollapsedRegression | regimes.ThresholdRegimes, *at
+    likelihood: CollapsedRegression | regimes.ThresholdRegimes | mixture.MixtureRegimes, *at
 ) -> Any:
     """Log marginal likelihood as a scalar of a PyTensor graph.
 
@@ -117,12 +110,15 @@ def collapsed_log_likelihood(
 
     Parameters
     ----------
-    likelihood : CollapsedRegression or ThresholdRegimes
+    likelihood : CollapsedRegression, ThresholdRegimes or MixtureRegimes
     *at : tensors
         Its hyperparameters, in the order in which its ``log_likelihood`` takes them.
     """
-    coexisting = isinstance(likelihood, regimes.ThresholdRegimes)
-    op = RegimesLogLikelihood() if coexisting else CollapsedLogLikelihood()
+    ops = {
+        regimes.ThresholdRegimes: RegimesLogLikelihood,
+        mixture.MixtureRegimes: MixtureLogLikelihood,
+    }
+    op = ops.get(type(likelihood), CollapsedLogLikelihood)()
     data = [shared(value, name=name) for name, value in likelihood.data.items()]
     node: Any = op.make_node(*at, *data)
     return node.outputs[0]

@@ -40,7 +40,7 @@ from bayes_compute.changepoint import coexistence, shares, truncated, undisclose
 from bayes_compute.changepoint.coexistence import BESPOKE, CLOUD, DIY
 from bayes_compute.changepoint.dates import DateCells, Density
 from bayes_compute.changepoint.eras import line_posterior
-from bayes_compute.changepoint.regression import SystemDraws, era_year
+from bayes_compute.changepoint.regression import SystemDraws, era_year, some_of
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR
 from bayes_compute.observations import Observations
 
@@ -422,15 +422,22 @@ class ThresholdRegimes:
         log_weight = coexistence.weigh(*at, *self._arguments)[0]
         return log_weight - log_weight.max()
 
-    def focused(self, without: float) -> "ThresholdRegimes":
-        """Leave out cells and thresholds that are improbable at :attr:`mode`.
+    def focused(
+        self, without: float, draws: RegimeHyperparameters | None = None
+    ) -> "ThresholdRegimes":
+        """Leave out the least probable cells and thresholds.
 
         Parameters
         ----------
         without : float
-            Probability of all that is left out there, at most.
+            Probability of all that is left out, at most: at :attr:`mode`, or on average over ...
+        draws : RegimeHyperparameters, optional
+            ... some of these draws.
         """
-        return self._focused(self.mode, without)
+        points = [self.mode] if draws is None else some_of(draws)
+        return self._most_probable(
+            np.mean([self.probability(at) for at in points], axis=0), without
+        )
 
     @cached_property
     def mode(self) -> RegimeHyperparameters:
@@ -456,7 +463,8 @@ class ThresholdRegimes:
 
         found = start
         for without in (1e-3, 1e-6):  # what is improbable takes most of the time
-            found = climb(self._focused(point(found), without), found)
+            probability = self.probability(point(found))
+            found = climb(self._most_probable(probability, without), found)
         return point(found)
 
     # Layout
@@ -489,8 +497,7 @@ class ThresholdRegimes:
         later = shares.log_after(n_above, first, after)
         return shares.of_cell(n_above, first, log_mass, before, later, self.kept_cells[row])
 
-    def _focused(self, at: RegimeHyperparameters, without: float) -> "ThresholdRegimes":
-        probability = self.probability(at)
+    def _most_probable(self, probability: np.ndarray, without: float) -> "ThresholdRegimes":
         return self._only(
             _most_probable(probability.sum(axis=1), without / 2),
             _most_probable(probability.sum(axis=0), without / 2),

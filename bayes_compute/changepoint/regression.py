@@ -264,17 +264,23 @@ class CollapsedRegression:
         probability[:, self._kept_cells] = collapse.probabilities(*_checked(at), *self.arguments)[1]
         return probability
 
-    def focused(self, without: float) -> "CollapsedRegression":
+    def focused(
+        self, without: float, draws: Hyperparameters | None = None
+    ) -> "CollapsedRegression":
         """Leave out the least probable eras and scatters.
 
         Parameters
         ----------
         without : float
-            At :attr:`mode`, an era that is left out occurs with this probability at most.
+            Probability of all that is left out, at most: at :attr:`mode`, or on average over ...
+        draws : Hyperparameters, optional
+            ... some of these draws.
         """
-        whole = self.whole()
-        of_span, _, share = collapse.probabilities(*whole.mode, *whole.arguments)
-        probability = of_span[:, None] * share.reshape(len(of_span), -1)
+        whole, probability = self.whole(), 0.0
+        for at in [whole.mode] if draws is None else some_of(draws):
+            of_span, _, share = collapse.probabilities(*at, *whole.arguments)
+            probability = probability + of_span[:, None] * share.reshape(len(of_span), -1)
+        probability = probability / np.sum(probability)
         ascending = np.sort(probability, axis=None)
         n_without = np.searchsorted(np.cumsum(ascending), without)
         keep = probability >= ascending[min(n_without, ascending.size - 1)]
@@ -417,6 +423,12 @@ class CollapsedRegression:
         """First of all spans with each start, shape (G + 2,)."""
         start = _all_spans(self.cells.n_cells, 1)[:, 0]
         return np.searchsorted(start, np.arange(self.cells.n_cells + 2))
+
+
+def some_of(draws: Any, most: int = 32) -> list:
+    """Some draws of hyperparameters, evenly taken, one by one."""
+    every = -(-len(draws[0]) // most)
+    return [draws._make(member[i] for member in draws) for i in range(0, len(draws[0]), every)]
 
 
 def _checked(at: Hyperparameters) -> Hyperparameters:

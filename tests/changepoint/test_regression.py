@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from bayes_compute.changepoint.regression import (
-    SAMPLED_WITHOUT,
     CollapsedRegression,
     EraPrior,
     Hyperparameters,
@@ -339,15 +338,16 @@ def test_focusing_loses_no_more_than_it_may(n_transitions, without):
 
 def test_focusing_gets_close_to_what_it_may_lose():
     regression = CollapsedRegression.of(many(100), DATES[2], PRIOR)
-    focused = regression.focused(SAMPLED_WITHOUT)
+    without = regression.SAMPLED_WITHOUT
+    focused = regression.focused(without)
     kept = (focused.spans[:, 3] - focused.spans[:, 2]).sum()
     assert kept < 0.5 * len(regression.spans) * len(regression.sigma)
     at = regression.mode
     lost = -np.expm1(focused.log_likelihood(at)[0] - regression.log_likelihood(at)[0])
     # a history has at most three eras that are left out
-    assert SAMPLED_WITHOUT / 10 < lost < SAMPLED_WITHOUT
+    assert without / 10 < lost < without
     distance = np.abs(focused.date_probability(at) - regression.date_probability(at)).sum(axis=1)
-    assert np.all(distance / 2 < SAMPLED_WITHOUT)
+    assert np.all(distance / 2 < without)
 
 
 def test_focusing_again_is_focusing_at_once():
