@@ -276,11 +276,11 @@ class CollapsedRegression:
         draws : Hyperparameters, optional
             ... some of these draws.
         """
-        whole, probability = self.whole(), 0.0
+        whole, at_each = self.whole(), []
         for at in [whole.mode] if draws is None else some_of(draws):
             of_span, _, share = collapse.probabilities(*at, *whole.arguments)
-            probability = probability + of_span[:, None] * share.reshape(len(of_span), -1)
-        probability = probability / np.sum(probability)
+            at_each.append(of_span[:, None] * share.reshape(len(of_span), -1))
+        probability = np.mean(at_each, axis=0)
         ascending = np.sort(probability, axis=None)
         n_without = np.searchsorted(np.cumsum(ascending), without)
         keep = probability >= ascending[min(n_without, ascending.size - 1)]

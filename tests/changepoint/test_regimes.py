@@ -743,6 +743,18 @@ def test_focusing_loses_no_more_than_it_may(data, without):
     assert -1e-12 <= lost <= without
 
 
+def test_focusing_on_draws_loses_no_more_than_it_may_on_average():
+    regimes = both_of("disclosed", "normal")[0]
+    points = [AT, POINTS["growth of any kind"], POINTS["exact"]]
+    draws = RegimeHyperparameters(*(np.stack(member) for member in zip(*points, strict=True)))
+    focused = regimes.focused(0.05, draws)
+    assert focused.constant.size < regimes.constant.size
+    kept = [focused.log_likelihood(at)[0] - regimes.log_likelihood(at)[0] for at in points]
+    lost = -np.expm1(kept)
+    assert np.all(lost > -1e-12)
+    assert 0 < lost.mean() <= 0.05
+
+
 def test_draws_of_focused_regimes_stay_in_what_is_kept():
     regimes = both_of("both undisclosed", "normal")[0].focused(0.2)
     draws = regimes.draw(repeated(500), np.random.default_rng(1))
