@@ -219,7 +219,7 @@ class ThresholdRegimes:
     log_bespoke: np.ndarray
 
     Point = RegimeHyperparameters
-    SAMPLED_WITHOUT, DRAWN_WITHOUT = 0.03, 1e-4  # for :meth:`focused`
+    SAMPLED_WITHOUT, DRAWN_WITHOUT = 3e-3, 1e-4  # for :meth:`focused`
 
     @classmethod
     def of(
@@ -336,7 +336,7 @@ class ThresholdRegimes:
     @property
     def drift_step(self) -> float:
         """Distance between drifts [log10 parameters a year]."""
-        return float(self.drifts[1] - self.drifts[0]) if len(self.drifts) > 1 else 0.0
+        return float(np.diff(self.drifts).min()) if len(self.drifts) > 1 else 0.0
 
     @cached_property
     def threshold(self) -> np.ndarray:
@@ -563,7 +563,10 @@ class ThresholdRegimes:
             len(threshold),
         )
         late, line, slope = (np.concatenate(part) for part in zip(*parts, strict=True))
-        early = [self._quadrature(DIY, g, 0) for g in range(len(first))]
+        early = [
+            truncated.quadrature(mean[DIY].copy(), *self._systems(DIY, g, 0), _NODES, _LOG_WEIGHTS)
+            for g in range(len(first))
+        ]
         return replace(self, early=np.array(early), late=late, line=line, slope=slope)
 
     def _refined(self) -> "ThresholdRegimes":
@@ -577,19 +580,20 @@ class ThresholdRegimes:
             for k in (CLOUD, BESPOKE):
                 n_members = len(self._systems(k, g, h)[0])
                 wanted.setdefault((k, h, n_members), []).append(g)
-        late = self.late.copy()
+        late, slope = self.late.copy(), self.slope.copy()
 
         def refine(item: tuple) -> None:
             (k, h, _), rows = item
-            late[h, k - 1, rows] = self._quadrature(k, rows[0], h)
+            at = self.line[h, k - 1, rows[0]].copy()
+            x, p, edge, side, *prior = self._systems(k, rows[0], h)
+            late[h, k - 1, rows] = truncated.quadrature(
+                at, x, p, edge, side, *prior, _NODES, _LOG_WEIGHTS
+            )
+            slope[h, k - 1, rows] = truncated.edge_slope(at, x, edge, side)
 
         with ThreadPoolExecutor() as pool:
             list(pool.map(refine, wanted.items()))
-        return replace(self, late=late)
-
-    def _quadrature(self, k: int, g: int, h: int) -> float:
-        at = self.prior.line[0][k].copy() if k == DIY else self.line[h, k - 1, g].copy()
-        return truncated.quadrature(at, *self._systems(k, g, h), _NODES, _LOG_WEIGHTS)
+        return replace(self, late=late, slope=slope)
 
     def _systems(self, k: int, g: int, h: int) -> tuple:
         """What :mod:`truncated` takes of one regime's systems, given cell and threshold."""
@@ -784,7 +788,7 @@ class ThresholdRegimes:
         drawn = {
             "transition_year": date,
             "capacity": prior.capacity.ppf(rng.random(n)),
-            "drift": rng.choice(self.drifts, n, p=self.drift_mass / self.drift_mass.sum()),
+            "drift": prior.drift.ppf(rng.random(n)),
             "level_given_parameters": prior.level_mean + np.array(prior.level_sd) * z[0],
             "growth_given_parameters": at.growth_mean[:, None] + at.growth_sd[:, None] * z[1],
             "parameters_level": line[:, :, 0],
