@@ -710,8 +710,7 @@ def test_draws_from_the_prior():
         earlier = increasing_mass(DATES["normal"], -np.inf, year) / ordered
         assert within_five_sds(np.sum(date[:, 1] <= year), np.array(earlier))
     assert is_uniform(PRIOR.capacity.cdf(draws["capacity"]))
-    count = np.array([np.sum(draws["drift"] == drift) for drift in regimes.drifts])
-    assert within_five_sds(count, regimes.drift_mass / regimes.drift_mass.sum())
+    assert is_uniform(PRIOR.drift.cdf(draws["drift"]))
     for name, (a, b) in (("share_before", PRIOR.share_before), ("share_after", PRIOR.share_after)):
         assert is_uniform(stats.beta.cdf(draws[name], a, b))
     growth, median = PRIOR.parameters_growth, PRIOR.parameters_sd
