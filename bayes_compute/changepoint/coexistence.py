@@ -300,19 +300,19 @@ def draw(
     undisclosed, group, late_excess, late_spread, late_above, constant, level_mean, level_sd,
     uniform, normal,
 ):  # fmt: skip
-    """Draw cell, threshold and lines of each of S draws of the hyperparameters.
+    """Draw cell, threshold and lines, m times for each of S draws of the hyperparameters.
 
-    Each of these has a leading dimension S, as do ``uniform`` (S,) and ``normal`` (S, 3, 2).
+    Each of these has a leading dimension S; ``uniform`` (S, m) and ``normal`` (S, m, 3, 2).
 
     Returns
     -------
-    cell, threshold : ndarray of int, shape (S,)
-    level, growth : ndarray, shape (S, 3)
+    cell, threshold : ndarray of int, shape (S, m)
+    level, growth : ndarray, shape (S, m, 3)
     """
-    n_draws, n_thresholds = len(uniform), constant.shape[1]
-    cell, threshold = np.empty(n_draws, np.int64), np.empty(n_draws, np.int64)
-    level, growth = np.empty((n_draws, 3)), np.empty((n_draws, 3))
-    for s in range(n_draws):
+    n_thresholds, shape = constant.shape[1], uniform.shape
+    cell, threshold = np.empty(shape, np.int64), np.empty(shape, np.int64)
+    level, growth = np.empty((*shape, 3)), np.empty((*shape, 3))
+    for s in range(shape[0]):
         log_weight, early, late, _, _ = weigh(
             growth_mean[s], growth_sd[s], elasticity[s], sigma[s], offset[s],
             x, y, variance, domain, excess, spread, first, side, change, start,
@@ -320,16 +320,17 @@ def draw(
             constant, level_mean, level_sd,
         )  # fmt: skip
         cumulative = np.cumsum(np.exp(log_weight - np.max(log_weight)))
-        picked = np.searchsorted(cumulative, uniform[s] * cumulative[-1], side="right")
-        g, h = picked // n_thresholds, picked % n_thresholds
-        cell[s], threshold[s] = g, h
-        for k in range(3):
-            sums = early[g] if k == DIY else late[h, g, k - 1]
-            _, mean, factor = line_posterior(
-                np.append(sums[:3], 0.0), sums[3:6], level_sd[k], growth_sd[s]
-            )
-            z, t = normal[s, k]
-            level[s, k] = level_mean[k] + level_sd[k] * (mean[0] + factor[0] * z)
-            growth[s, k] = growth_sd[s] * (mean[1] + factor[1] * z + factor[2] * t)
-            growth[s, k] += growth_mean[s]
+        for m in range(shape[1]):
+            picked = np.searchsorted(cumulative, uniform[s, m] * cumulative[-1], side="right")
+            g, h = picked // n_thresholds, picked % n_thresholds
+            cell[s, m], threshold[s, m] = g, h
+            for k in range(3):
+                sums = early[g] if k == DIY else late[h, g, k - 1]
+                _, mean, factor = line_posterior(
+                    np.append(sums[:3], 0.0), sums[3:6], level_sd[k], growth_sd[s]
+                )
+                z, t = normal[s, m, k]
+                level[s, m, k] = level_mean[k] + level_sd[k] * (mean[0] + factor[0] * z)
+                slope = mean[1] + factor[1] * z + factor[2] * t
+                growth[s, m, k] = growth_mean[s] + growth_sd[s] * slope
     return cell, threshold, level, growth

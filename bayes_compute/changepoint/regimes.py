@@ -715,7 +715,7 @@ class ThresholdRegimes:
         """
         n, m = len(at.growth_mean), _COMPLETIONS if len(self.unknown) else 1
         many = at._make(np.repeat(member, m, axis=0) for member in at)
-        drawn = self._complete(many, rng)
+        drawn = self._complete(many, self._cells_and_lines(at, m, rng), rng)
         log_weight = drawn["log_weight"].reshape(n, m)
         weight = np.cumsum(np.exp(log_weight - log_weight.max(axis=1, keepdims=True)), axis=1)
         passed = weight < rng.random((n, 1)) * weight[:, -1:]
@@ -725,14 +725,30 @@ class ThresholdRegimes:
         drawn["share_before"], drawn["share_after"] = drawn.pop("share").T
         return drawn | self._lines_of_compute(at, drawn)
 
+    def _cells_and_lines(
+        self, at: RegimeHyperparameters, m: int, rng: np.random.Generator
+    ) -> list[np.ndarray]:
+        """What :func:`coexistence.draw` draws, ``m`` times for each draw, one after the other."""
+        n = len(at.growth_mean)
+        uniform, normal = rng.random((n, m)), rng.standard_normal((n, m, 3, 2))
+        parts = _in_threads(
+            lambda mine: coexistence.draw(
+                *(np.ascontiguousarray(member[mine]) for member in at),
+                *self._arguments,
+                uniform[mine],
+                normal[mine],
+            ),
+            n,
+        )
+        each = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return [values.reshape(n * m, *values.shape[2:]) for values in each]
+
     def _complete(
-        self, at: RegimeHyperparameters, rng: np.random.Generator
+        self, at: RegimeHyperparameters, found: list[np.ndarray], rng: np.random.Generator
     ) -> dict[str, np.ndarray]:
-        """Draw as :meth:`draw` does, once for each draw of the hyperparameters."""
+        """Draw the rest, given cells, thresholds and lines of FLOP of each draw."""
         n, o = len(at.growth_mean), self.observations
-        arrays = [np.ascontiguousarray(member) for member in at]
-        uniform, normal = rng.random(n), rng.standard_normal((n, 3, 2))
-        row, node, level, growth = coexistence.draw(*arrays, *self._arguments, uniform, normal)
+        row, node, level, growth = found
         cell = np.stack([self.kept_cells[row], self.kept_cells[row]], axis=1)
         m = _CANDIDATES if len(self.unknown) else 1
         line = np.empty((n, m, 3, 3))
@@ -931,7 +947,7 @@ class ThresholdRegimes:
     ) -> np.ndarray:
         """Lines of a regime's parameters, resampled from many candidates, shape (*shape, 3)."""
         at = self.prior.line[0][k].copy() if k == DIY else self.line[h, k - 1, g].copy()
-        m = 500 + 10 * shape[0]
+        m = 150 + 5 * shape[0]
         normal, chi_squared = rng.standard_normal((m, 3)), rng.chisquare(_DOF, m)
         point, log_weight = truncated.candidates(
             at, *self._systems(k, g, h), normal, chi_squared, _DOF
