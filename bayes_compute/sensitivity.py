@@ -71,17 +71,20 @@ def power_scaling(dt: xr.DataTree) -> dict[str, dict[str, float]]:
     from arviz_stats.psense import psense
 
     found = {}
-    for label, variables in (("dates", ["transition_year"]), ("capacity", ["capacity", "drift"])):
-        if "log_prior" not in dt or variables[0] not in dt["log_prior"]:
+    names = [name for name in VARIABLES if name in dt["posterior"]]
+    labelled = {name: _labels(dt["posterior"].dataset[name]) for name in names}
+    for label, priors in (("dates", ["transition_year"]), ("capacity", ["capacity", "drift"])):
+        if "log_prior" not in dt or priors[0] not in dt["log_prior"]:
             continue
-        names = [name for name in VARIABLES if name in dt["posterior"]]
-        values: Any = psense(dt, var_names=names, group="prior", group_var_names=variables)
+        if all(np.ptp(dt["log_prior"].dataset[prior].to_numpy()) == 0 for prior in priors):
+            every = (each for labels in labelled.values() for each in labels)
+            found[label] = dict.fromkeys(every, 0.0)  # a flat prior has no power to scale
+            continue
+        values: Any = psense(dt, var_names=names, group="prior", group_var_names=priors)
         found[label] = {
-            f"{name}[{each[dim].item()}]" if (dim := next(iter(array.dims), None)) else name: float(
-                each
-            )
-            for name, array in values.data_vars.items()
-            for each in ([array] if not array.dims else [array[i] for i in range(array.size)])
+            each: float(value)
+            for name, labels in labelled.items()
+            for each, value in zip(labels, values[name].to_numpy().ravel(), strict=True)
         }
     return found
 
@@ -124,11 +127,17 @@ def _prior_summary(dt: xr.DataTree) -> dict[str, dict[str, float]]:
     for variable in VARIABLES:
         if variable not in dt["prior"]:
             continue
-        values = dt["prior"].dataset[variable]
-        lead = values.stack(sample=("chain", "draw"))
-        for index in np.ndindex(lead.shape[:-1]):
-            labels = [str(lead[d].to_numpy()[i]) for d, i in zip(lead.dims, index, strict=False)]
-            name = f"{variable}[{labels[0]}]" if labels else variable
-            ends = np.quantile(lead.to_numpy()[index], [0.5, (1 - prob) / 2, (1 + prob) / 2])
+        values = dt["prior"].dataset[variable].transpose("chain", "draw", ...)
+        draws = values.to_numpy().reshape(values.sizes["chain"] * values.sizes["draw"], -1)
+        for name, of_name in zip(_labels(values), draws.T, strict=True):
+            ends = np.quantile(of_name, [0.5, (1 - prob) / 2, (1 + prob) / 2])
             found[name] = dict(zip(("median", "lower", "upper"), ends.tolist(), strict=True))
     return found
+
+
+def _labels(values: xr.DataArray) -> list[str]:
+    """Names of the elements of a variable of at most one dimension besides those of draws."""
+    dims = [dim for dim in values.dims if dim not in ("chain", "draw")]
+    if not dims:
+        return [str(values.name)]
+    return [f"{values.name}[{label}]" for label in values[dims[0]].to_numpy()]
