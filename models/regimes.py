@@ -33,7 +33,8 @@ from scipy import stats
 
 from bayes_compute.changepoint.dates import around, flat
 from bayes_compute.changepoint.op import collapsed_log_likelihood
-from bayes_compute.changepoint.regimes import RegimePrior, ThresholdRegimes
+from bayes_compute.changepoint.regime_prior import RegimePrior
+from bayes_compute.changepoint.regimes import ThresholdRegimes
 from bayes_compute.observations import Observations
 
 ERAS = ("DIY", "cloud", "bespoke")

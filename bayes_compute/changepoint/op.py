@@ -85,7 +85,7 @@ class RegimesLogLikelihood(CollapsedLogLikelihood):
 
     kernel = staticmethod(coexistence.log_likelihood)
     in_graph = staticmethod(_regimes)
-    n_hyperparameters = len(regimes.RegimeHyperparameters._fields)
+    n_hyperparameters = len(regimes.ThresholdRegimes.Point._fields)
 
 
 class MixtureLogLikelihood(CollapsedLogLikelihood):

@@ -40,6 +40,7 @@ from bayes_compute.changepoint import coexistence, shares, truncated, undisclose
 from bayes_compute.changepoint.coexistence import BESPOKE, CLOUD, DIY
 from bayes_compute.changepoint.dates import DateCells, Density
 from bayes_compute.changepoint.eras import line_posterior
+from bayes_compute.changepoint.regime_prior import RegimeHyperparameters, RegimePrior
 from bayes_compute.changepoint.regression import SystemDraws, era_year, some_of
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR
 from bayes_compute.observations import Observations
@@ -58,88 +59,6 @@ _LOG_WEIGHTS = np.log(_LOG_WEIGHTS / _LOG_WEIGHTS.sum())
 # completions, and each of these among so many lines of parameters.
 _COMPLETIONS, _CANDIDATES = 4, 16
 _DOF = 5.0  # of the t distribution from which lines of parameters are drawn
-
-
-class RegimeHyperparameters(NamedTuple):
-    """What is left to sample, in the order in which every function takes it.
-
-    Shapes: ``growth_mean`` and ``growth_sd`` [OOM/year] and ``elasticity`` [log10 FLOP per log10
-    parameter] scalar, ``sigma`` (3,) and ``offset`` (D,) [log10 FLOP]; for several draws each has
-    a leading dimension S.
-    """
-
-    growth_mean: Any
-    growth_sd: Any
-    elasticity: Any
-    sigma: Any
-    offset: Any
-
-
-@dataclass(frozen=True)
-class RegimePrior:
-    """Priors of what is integrated out; those of three are in the order DIY, cloud, bespoke.
-
-    Attributes
-    ----------
-    level_mean, level_sd : tuple of 3 floats
-        Normal prior of the level [log10 FLOP in 2010].
-    parameters_level : tuple of 3 floats
-        Mean of the normal prior of a regime's parameters [log10 parameters in 2010].
-    parameters_level_sd : float
-        Its standard deviation.
-    parameters_growth : (float, float)
-        Mean and sd of the normal prior of their growth [log10 parameters a year].
-    parameters_sd : (float, float)
-        Median, and sd of the natural logarithm, of the log-normal prior of their sd.
-    capacity : Density
-        Prior of the capacity in 2020 [log10 parameters].
-    drift : Density
-        Prior of its drift [log10 parameters a year].
-    share_before, share_after : (float, float)
-        Beta prior of the share of bespoke systems before and after the bespoke transition.
-    """
-
-    level_mean: tuple[float, float, float]
-    level_sd: tuple[float, float, float]
-    parameters_level: tuple[float, float, float]
-    parameters_level_sd: float
-    parameters_growth: tuple[float, float]
-    parameters_sd: tuple[float, float]
-    capacity: Density
-    drift: Density
-    share_before: tuple[float, float] = (0.5, 50.0)
-    share_after: tuple[float, float] = (2.0, 4.0)
-
-    def describe(self) -> dict[str, str]:
-        """Each prior in words."""
-        since, growth, scatter = (
-            f"in {REFERENCE_YEAR:g}",
-            self.parameters_growth,
-            self.parameters_sd,
-        )
-        text = {
-            "growth_given_parameters": "growth_given_parameters ~ Normal(growth_mean, growth_sd)",
-            "parameters_growth": f"parameters_growth ~ Normal({growth[0]:g}, {growth[1]:g})",
-            "parameters_sd": f"parameters_sd ~ LogNormal(log {scatter[0]:g}, {scatter[1]:g})",
-            "share_before": f"share of bespoke systems before ~ Beta{self.share_before}",
-            "share_after": f"share of bespoke systems after ~ Beta{self.share_after}",
-        }
-        for k, name in enumerate(("DIY", "cloud", "bespoke")):
-            mean, sd = self.level_mean[k], self.level_sd[k]
-            text[f"level_given_parameters[{name}]"] = f"Normal({mean:g}, {sd:g}) {since}"
-            mean, sd = self.parameters_level[k], self.parameters_level_sd
-            text[f"parameters_level[{name}]"] = f"Normal({mean:g}, {sd:g}) {since}"
-        for name, prior in (("capacity", self.capacity), ("drift", self.drift)):
-            low, middle, high = (float(prior.ppf(q)) for q in (0.05, 0.5, 0.95))
-            text[name] = f"median {middle:.3g}, 90 % {low:.3g} to {high:.3g}"
-        return text
-
-    @property
-    def line(self) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and sd of level, growth and log sd of parameters, each (3, 3), a row a regime."""
-        growth, median = self.parameters_growth, self.parameters_sd
-        mean = [[level, growth[0], np.log(median[0])] for level in self.parameters_level]
-        return np.array(mean), np.tile([self.parameters_level_sd, growth[1], median[1]], (3, 1))
 
 
 class Undisclosed(NamedTuple):
@@ -845,15 +764,7 @@ class ThresholdRegimes:
         above = rng.random(share.shape) < share
         regime = np.where(year >= cloud, np.where(above, BESPOKE, CLOUD), DIY)
         level, growth, sigma, a, b, sd = (
-            np.take_along_axis(each, regime, axis=1)
-            for each in (
-                drawn["level_given_parameters"],
-                drawn["growth_given_parameters"],
-                at.sigma,
-                drawn["parameters_level"],
-                drawn["parameters_growth"],
-                drawn["parameters_sd"],
-            )
+            np.take_along_axis(each, regime, axis=1) for each in _lines(at, drawn)
         )
         edge = drawn["capacity"][:, None] + drawn["drift"][:, None] * (o.year - DRIFT_YEAR)
         side = np.where(regime == DIY, 0.0, np.where(regime == CLOUD, 1.0, -1.0))
@@ -885,15 +796,7 @@ class ThresholdRegimes:
         o, seen = observations, self.with_flop
         x, era = o.year[seen] - REFERENCE_YEAR, drawn["regime"][:, seen]
         level, growth, sigma, a, b, sd = (
-            np.take_along_axis(each, era, axis=1)
-            for each in (
-                drawn["level_given_parameters"],
-                drawn["growth_given_parameters"],
-                at.sigma,
-                drawn["parameters_level"],
-                drawn["parameters_growth"],
-                drawn["parameters_sd"],
-            )
+            np.take_along_axis(each, era, axis=1) for each in _lines(at, drawn)
         )
         expected = self._expected[era, seen]
         side = np.where(era == DIY, 0.0, np.where(era == CLOUD, 1.0, -1.0))
@@ -1071,6 +974,13 @@ class ThresholdRegimes:
             growth[:, k] = (ends[1] - ends[0]) / (last - start)
             level[:, k] = ends[1] - growth[:, k] * (last - REFERENCE_YEAR)
         return {"level": level, "growth": growth}
+
+
+def _lines(at: RegimeHyperparameters, drawn: dict[str, np.ndarray]) -> tuple[np.ndarray, ...]:
+    """Level, growth and scatter of FLOP and of parameters in each regime, each (S, 3)."""
+    flop = drawn["level_given_parameters"], drawn["growth_given_parameters"], at.sigma
+    names = ("parameters_level", "parameters_growth", "parameters_sd")
+    return *flop, *(drawn[name] for name in names)
 
 
 def _capacities(
