@@ -110,7 +110,7 @@ def fit(
     if not getattr(module, "USES_UNDISCLOSED", False):
         observations = observations.with_compute
     pm_model = module.build(observations, flat_dates=flat_dates)
-    likelihood = module.regression(observations, flat_dates=flat_dates)
+    likelihood = module.regression(observations, flat_dates)  # as `build` does: cached
     to_sample = likelihood.focused(likelihood.SAMPLED_WITHOUT)
     sampled, sample_stats = _density(model, pm_model).sample(
         to_sample.data,

@@ -274,6 +274,13 @@ def test_regimes_have_every_group_and_label(regimes_fit, some_regimes):
         assert np.isfinite(az.loo(regimes_fit).elpd)
 
 
+def test_a_fit_integrates_parameters_out_once(some_regimes):
+    regimes.regression.cache_clear()
+    with pytest.raises(bc.NotConverged):
+        bc.fit("regimes", some_regimes, **SETTINGS | {"draws": 4, "tune": 1})
+    assert regimes.regression.cache_info().misses == 1
+
+
 def test_log_likelihood_of_a_disclosed_system_is_that_of_its_regime(regimes_fit, some_regimes):
     draw = regimes_fit["posterior"].dataset.isel(chain=2, draw=31)
     o, prior = some_regimes, regimes.STATED
