@@ -30,7 +30,7 @@ _DOMAIN_OF = {
 
 # Standard normal quantile of 0.95: half the width of a central 90 % interval, in sd.
 _Z90 = 1.6449
-_WITHIN_FACTOR = {"Confident": 3.0, "Likely": 10.0, "Speculative": 30.0}
+WITHIN_FACTOR = {"Confident": 3.0, "Likely": 10.0, "Speculative": 30.0}
 _DEFAULT_CONFIDENCE = "Likely"
 
 _COLUMNS = (
@@ -150,8 +150,8 @@ class Observations:
                 "load_systems; load it with load_systems"
             )
         dated = systems["publication_date"].notna().to_numpy()
-        with_flop = dated & _known(systems, "training_compute_flop")
-        kept = systems.loc[with_flop | (dated & _known(systems, "parameters"))]
+        with_flop = dated & known(systems, "training_compute_flop")
+        kept = systems.loc[with_flop | (dated & known(systems, "parameters"))]
         kept = kept.sort_values("publication_date", kind="stable")
         if with_flop.sum() < FEWEST_SYSTEMS:
             raise InputError(
@@ -162,10 +162,10 @@ class Observations:
         dates = kept["publication_date"].dt
         days = np.where(dates.is_leap_year, 366, 365)
         flop, parameters = (
-            np.where(_known(kept, name), kept[name].to_numpy(float), np.nan)
+            np.where(known(kept, name), kept[name].to_numpy(float), np.nan)
             for name in ("training_compute_flop", "parameters")
         )
-        domains = [_domain(label) for label in kept["domain"]]
+        domains = [domain_of(label) for label in kept["domain"]]
         unknown_source = {
             "name": "data frame",
             "sha256": "",
@@ -175,7 +175,7 @@ class Observations:
         source = {**systems.attrs.get("source", unknown_source), "rows": len(kept)}
         present = tuple(domain for domain in DOMAINS if domain in domains)
         return cls(
-            system=_unique(kept["system"].tolist()),
+            system=unique_labels(kept["system"].tolist()),
             year=(dates.year + (dates.day_of_year - 1) / days).to_numpy(float),
             log10_flop=np.log10(flop),
             variance=np.where(np.isnan(flop), np.nan, _variance(kept)),
@@ -186,7 +186,8 @@ class Observations:
         )
 
 
-def _known(systems: pd.DataFrame, name: str) -> np.ndarray:
+def known(systems: pd.DataFrame, name: str) -> np.ndarray:
+    """Which rows have an amount in a column."""
     values = systems[name].to_numpy(float)
     return np.isfinite(values) & (values > 0)
 
@@ -197,18 +198,20 @@ def _variance(systems: pd.DataFrame) -> np.ndarray:
     upper = systems["training_compute_upper_flop"].to_numpy(float)
     bounded = (lower > 0) & (lower <= value) & (value <= upper) & (lower < upper)
     ratio = np.divide(upper, lower, out=np.ones_like(value), where=bounded)
-    unclassed = _WITHIN_FACTOR[_DEFAULT_CONFIDENCE]
-    factor = np.array([_WITHIN_FACTOR.get(label, unclassed) for label in systems["confidence"]])
+    unclassed = WITHIN_FACTOR[_DEFAULT_CONFIDENCE]
+    factor = np.array([WITHIN_FACTOR.get(label, unclassed) for label in systems["confidence"]])
     sd = np.where(bounded, np.log10(ratio) / 2, np.log10(factor)) / _Z90
     return sd**2
 
 
-def _domain(label: object) -> str:
+def domain_of(label: object) -> str:
+    """One of :data:`DOMAINS`, from what a source calls it."""
     first = label.split(",")[0].strip().lower() if isinstance(label, str) else ""
     return _DOMAIN_OF.get(first, "Other")
 
 
-def _unique(names: list[str]) -> tuple[str, ...]:
+def unique_labels(names: list[str]) -> tuple[str, ...]:
+    """Number repeated names."""
     taken: dict[str, None] = {}
     wanted = set(names)
     for name in names:

@@ -1,0 +1,187 @@
+"""Readings of training compute: every way in which a table tells how much a system took.
+
+A system may be read three times: a published figure; the rule of six operations a parameter and
+token; and accelerators times hours at their peak rate. The table's own figure was often worked out
+from one of the others, and an older table may hold another figure for the same system.
+"""
+
+import re
+from dataclasses import dataclass, fields
+
+import numpy as np
+import pandas as pd
+
+from bayes_compute.facts import load_facts
+from bayes_compute.observations import DOMAINS, domain_of, known, unique_labels
+
+CLASSES = ("Confident", "Likely", "Speculative", "none")
+"""Classes of confidence of a published figure; any other label counts as none."""
+
+_CHIP_FAMILIES = {
+    "TPU": r"TPU",
+    "V100": r"V100",
+    "A100": r"A[18]00",
+    "H100": r"H[18]00|H200|GH200",
+}
+CHIPS = (*_CHIP_FAMILIES, "other")
+"""Families of accelerators with a utilisation of their own."""
+
+_RATES = ("tensor_fp16_flop_s", "fp16_flop_s", "tf32_flop_s", "fp32_flop_s")
+_SECONDS = 3600.0
+_ROUNDING = 0.02  # log10 FLOP: figures are given to two digits
+_UNCHANGED = 0.005  # log10 FLOP
+
+
+@dataclass(frozen=True, eq=False)
+class Readings:
+    """Readings of n systems; log10 of a FLOP count, NaN where there is no such reading.
+
+    Attributes
+    ----------
+    system : tuple of str
+    year : (n,) float array
+        Decimal year of publication.
+    published : (n,) float array
+        The table's own figure.
+    earlier : (n,) float array
+        The figure of an older table.
+    operations : (n,) float array
+        Six operations a parameter, token and epoch; one epoch where none is given.
+    hardware : (n,) float array
+        Accelerators times time at the peak rate: training compute over utilisation.
+    utilization : (n,) float array
+        log10 of the reported utilisation of the hardware.
+    domain : (n,) int array
+        Index into :data:`~bayes_compute.observations.DOMAINS`.
+    one_pass : (n,) bool array
+        Whether the number of epochs is not given.
+    confidence, earlier_confidence : (n,) int array
+        Index into :data:`CLASSES`.
+    chip : (n,) int array
+        Index into :data:`CHIPS`.
+    from_operations, from_hardware : (n,) bool array
+        Whether the published figure may have been worked out in this way: its method says so, or
+        is not given.
+    """
+
+    system: tuple[str, ...]
+    year: np.ndarray
+    published: np.ndarray
+    earlier: np.ndarray
+    operations: np.ndarray
+    hardware: np.ndarray
+    utilization: np.ndarray
+    domain: np.ndarray
+    one_pass: np.ndarray
+    confidence: np.ndarray
+    earlier_confidence: np.ndarray
+    chip: np.ndarray
+    from_operations: np.ndarray
+    from_hardware: np.ndarray
+
+    @property
+    def n(self) -> int:
+        """Number of systems."""
+        return len(self.system)
+
+    @property
+    def copied(self) -> np.ndarray:
+        """Whether the published figure is that of operations, worked out from the same numbers."""
+        apart = np.abs(self.published - self.operations)
+        return (apart < _ROUNDING) & self.from_operations
+
+    @property
+    def revised(self) -> np.ndarray:
+        """Whether an older table has another figure."""
+        return np.abs(self.published - self.earlier) > _UNCHANGED
+
+    def subset(self, kept: np.ndarray) -> "Readings":
+        """Some of the systems.
+
+        Parameters
+        ----------
+        kept : (n,) bool array
+        """
+        names = tuple(name for name, keep in zip(self.system, kept, strict=True) if keep)
+        arrays = (getattr(self, field.name)[kept] for field in fields(self)[1:])
+        return Readings(names, *arrays)
+
+    @classmethod
+    def from_systems(cls, systems: pd.DataFrame, older: pd.DataFrame | None = None) -> "Readings":
+        """Take every reading of the systems that have a date, and at least one.
+
+        Fine-tuned systems are left out: their figure often includes the base model, and the other
+        readings do not. Of hardware that the table of accelerators does not know, or of several
+        kinds, nothing is read. Data sizes are tokens for language models only; elsewhere they
+        count images, pairs or frames, which the calibration has to find out.
+
+        Parameters
+        ----------
+        systems : pandas.DataFrame
+            What :func:`bayes_compute.load_systems` returned.
+        older : pandas.DataFrame, optional
+            An older table, with the columns ``system``, ``training_compute_flop`` and
+            ``confidence``.
+        """
+        rows = systems.loc[systems["publication_date"].notna() & systems["base_model"].isna()]
+        rows = rows.sort_values("publication_date", kind="stable")
+        operations = 6 * _amount(rows, "parameters") * _amount(rows, "training_dataset_size")
+        epochs = _amount(rows, "epochs")
+        operations = operations * np.where(np.isnan(epochs), 1.0, epochs)
+        busy = _amount(rows, "hardware_quantity") * _amount(rows, "training_time_hours") * _SECONDS
+        utilization = _amount(rows, "hardware_utilization")
+        method = rows["estimation_method"].fillna("")
+        dates = rows["publication_date"].dt
+        days = np.where(dates.is_leap_year, 366, 365)
+        earlier, earlier_confidence = _older(rows, older)
+        domains = [domain_of(label) for label in rows["domain"]]
+        every = cls(
+            unique_labels(rows["system"].tolist()),
+            (dates.year + (dates.day_of_year - 1) / days).to_numpy(float),
+            np.log10(_amount(rows, "training_compute_flop")),
+            np.where(known(rows, "training_compute_flop"), earlier, np.nan),
+            np.log10(operations),
+            np.log10(busy * _peak_rate(rows["training_hardware"])),
+            np.log10(np.where(utilization <= 1, utilization, np.nan)),  # 72 would be per cent
+            np.array([DOMAINS.index(domain) for domain in domains], dtype=int),
+            np.isnan(epochs),
+            _class(rows["confidence"]),
+            earlier_confidence,
+            np.array([_chip(label) for label in rows["training_hardware"]], dtype=int),
+            ((method == "") | method.str.contains("Operation counting")).to_numpy(bool),
+            ((method == "") | method.str.contains("Hardware")).to_numpy(bool),
+        )
+        read = np.isfinite(every.published) | np.isfinite(every.operations)
+        return every.subset(read | np.isfinite(every.hardware))
+
+
+def _amount(systems: pd.DataFrame, name: str) -> np.ndarray:
+    return np.where(known(systems, name), systems[name].to_numpy(float), np.nan)
+
+
+def _class(labels: pd.Series) -> np.ndarray:
+    named = [label if label in CLASSES else "none" for label in labels]
+    return np.array([CLASSES.index(label) for label in named], dtype=int)
+
+
+def _older(rows: pd.DataFrame, older: pd.DataFrame | None) -> tuple[np.ndarray, np.ndarray]:
+    """Figure and class of confidence that an older table has for the same names."""
+    if older is None:
+        return np.full(len(rows), np.nan), np.full(len(rows), CLASSES.index("none"))
+    found = older.loc[known(older, "training_compute_flop")].drop_duplicates("system")
+    found = found.set_index("system").reindex(rows["system"])
+    return np.log10(_amount(found, "training_compute_flop")), _class(found["confidence"])
+
+
+def _peak_rate(hardware: pd.Series) -> np.ndarray:
+    """Rate of 16-bit tensor units [FLOP/s], or the fastest that an accelerator has without."""
+    table = load_facts("accelerators").drop_duplicates("hardware").set_index("hardware")
+    rate = table["tensor_fp16_flop_s"].fillna(table[[*_RATES]].max(axis=1))
+    return hardware.map(rate).to_numpy(float)
+
+
+def _chip(hardware: object) -> int:
+    for name, pattern in _CHIP_FAMILIES.items():
+        if isinstance(hardware, str) and re.search(pattern, hardware):
+            return CHIPS.index(name)
+    return CHIPS.index("other")
