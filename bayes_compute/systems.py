@@ -62,7 +62,7 @@ def load_systems(
     """
     table, name, table_date = _open(name_or_path)
     frame, notes = parse(table)
-    until = table_date if as_of is None else _day(as_of)
+    until = table_date if as_of is None else day(as_of)
     if until > table_date:
         notes.append(f"as_of {until} is later than the table: {table_date} taken")
         until = table_date
@@ -177,9 +177,27 @@ def shipped() -> dict[str, dict[str, Any]]:
         For each name its entry in ``datapackage.json``: title, description, vintage (ISO date),
         path, hash, bytes, licenses, sources and schema.
     """
-    package = json.loads((data_folder() / "datapackage.json").read_text(encoding="utf-8"))
-    tables = [entry for entry in package["resources"] if entry["name"].startswith("systems-")]
+    tables = [entry for name, entry in resources().items() if name.startswith("systems-")]
     return {entry["name"]: entry for entry in sorted(tables, key=lambda entry: entry["vintage"])}
+
+
+def resources() -> dict[str, dict[str, Any]]:
+    """Give every entry of ``datapackage.json`` by its name: tables of systems and of facts."""
+    package = json.loads((data_folder() / "datapackage.json").read_text(encoding="utf-8"))
+    return {entry["name"]: entry for entry in package["resources"]}
+
+
+def read_shipped(entry: dict[str, Any]) -> Table:
+    """Read the table of an entry of ``datapackage.json``, if it is the one with the hash there."""
+    table = read_table(data_folder() / entry["path"], entry["name"])
+    if f"sha256:{table.sha256}" != entry["hash"]:
+        refuse(
+            entry["path"],
+            f"sha256 {table.sha256}",
+            entry["hash"].removeprefix("sha256:"),
+            "the shipped table was changed: reinstall, or load the file by its path",
+        )
+    return table
 
 
 def _open(name_or_path: str | os.PathLike[str]) -> tuple[Table, str, dt.date]:
@@ -187,15 +205,7 @@ def _open(name_or_path: str | os.PathLike[str]) -> tuple[Table, str, dt.date]:
     tables = shipped()
     if isinstance(name_or_path, str) and name_or_path in tables:
         entry = tables[name_or_path]
-        table = read_table(data_folder() / entry["path"], name_or_path)
-        if f"sha256:{table.sha256}" != entry["hash"]:
-            refuse(
-                entry["path"],
-                f"sha256 {table.sha256}",
-                entry["hash"].removeprefix("sha256:"),
-                "the shipped table was changed: reinstall, or load the file by its path",
-            )
-        return table, name_or_path, dt.date.fromisoformat(entry["vintage"])
+        return read_shipped(entry), name_or_path, dt.date.fromisoformat(entry["vintage"])
     if not isinstance(name_or_path, str | os.PathLike):
         refuse("load_systems", repr(name_or_path), "a name or a path", f"try {[*tables][-1]!r}")
     path, file = Path(name_or_path), os.fspath(name_or_path) or "."
@@ -206,7 +216,8 @@ def _open(name_or_path: str | os.PathLike[str]) -> tuple[Table, str, dt.date]:
     return read_table(path, file), path.name, dt.date.today()
 
 
-def _day(as_of: str | dt.date) -> dt.date:
+def day(as_of: str | dt.date) -> dt.date:
+    """Read the day up to which something was known."""
     if isinstance(as_of, dt.datetime) and not pd.isna(as_of):
         return as_of.date()
     if isinstance(as_of, dt.date) and not pd.isna(as_of):
