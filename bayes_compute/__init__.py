@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bayes_compute import plots
     from bayes_compute.changepoint.evidence import transitions
     from bayes_compute.errors import InputError, NotConverged
+    from bayes_compute.flop import training_flop
     from bayes_compute.inference import fit
     from bayes_compute.observations import Observations
     from bayes_compute.quoting import quote
@@ -36,6 +37,7 @@ __all__ = [
     "plots",
     "quote",
     "summary",
+    "training_flop",
     "transitions",
 ]
 
@@ -49,6 +51,7 @@ _HOME = {
     "load_systems": "systems",
     "quote": "quoting",
     "summary": "summaries",
+    "training_flop": "flop",
     "transitions": "changepoint.evidence",
 }
 

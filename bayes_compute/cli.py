@@ -14,6 +14,7 @@ import typer
 
 from bayes_compute import __version__
 from bayes_compute.errors import InputError, NotConverged
+from bayes_compute.flop_command import flop
 from bayes_compute.options import (
     AsOf,
     Chains,
@@ -150,6 +151,9 @@ def transitions(
     systems, observations = _load(data, as_of, selection, fine_tunes)
     typer.echo(describe(systems) + "\n")
     typer.echo(transitions(observations, max_k=max_k).describe(ci))
+
+
+app.command()(flop)
 
 
 @app.command()
