@@ -226,7 +226,7 @@ def combine(*estimates: Estimate) -> Estimate:
         sds = gap / hypot(one.log10_sd, other.log10_sd)
         if sds > DISAGREE_SDS:
             warnings.append(
-                f"{one.method} and {other.method} disagree: a factor of {10**gap:.2g} apart, "
+                f"{one.method} and {other.method} disagree: a factor of {_factor(gap)} apart, "
                 f"{sds:.1f} combined sds; find out which is wrong before using the combination"
             )
     return Estimate(
@@ -276,9 +276,11 @@ def _value(step: Step) -> str:
 def _sure(step: Step, prob: float) -> str:
     if not step.log10_sd:
         return "taken as exact"
-    log10_factor = step.log10_sd * _half_width(prob)
-    factor = 10**log10_factor
-    return f"within ×{factor:.3g}" if factor < 1000 else f"within ×10^{log10_factor:.1f}"
+    return f"within ×{_factor(step.log10_sd * _half_width(prob))}"
+
+
+def _factor(log10_factor: float) -> str:
+    return f"{10**log10_factor:.3g}" if log10_factor < 2.9 else f"10^{log10_factor:.1f}"
 
 
 def _exponents(text: str, format: str) -> str:

@@ -9,9 +9,10 @@ from bayes_compute.units import ACCELERATORS, NUMBER, RATE, RATE_EACH, quantity,
 
 # Spreads are sds of log10 [1]; log10_sd(f) is that of "within a factor f in 90 % of cases".
 
-# Share of the peak rate over a whole run where nothing is said of it. Published utilisation in
-# systems-2025-08: median 0.38, sd of log10 0.14 (61 systems); and compute counted without the
-# hardware, above 1e22 FLOP, over the peak of the accelerators' whole time: 0.30, 0.15 (13).
+# Share of the peak rate over a whole run where nothing is said of it. systems-2025-08 without
+# fine-tunes: published utilisation has median 0.38, sd of log10 0.14 (53 systems); compute counted
+# without the hardware, above 1e22 FLOP, over the peak of the accelerators' whole time has 0.30,
+# 0.14 (13 systems).
 UTILISATION = 0.35
 UTILISATION_SD = 0.15
 # A utilisation given for the whole run: it says 0.3 for anything between 0.25 and 0.35.
@@ -20,9 +21,9 @@ GIVEN_UTILISATION_SD = log10_sd(1.2)
 # the phase of a run: Llama 3 405B 38 to 43 % (arXiv:2407.21783); PaLM 46.2 % (arXiv:2204.02311).
 MFU_SD = log10_sd(1.1)
 # Share of the time that runs at the published MFU: the rest are restarts, repeated steps and
-# phases on fewer accelerators. 14 runs above 1e23 FLOP in systems-2025-08 whose MFU is not itself
-# computed from their FLOP: median 0.85, sd of log10 0.10; of those that can be shares 0.75.
-# Llama 3 had over 0.9 for 54 days; PaLM 0.66 of its accelerator time.
+# phases on fewer accelerators. In 13 runs above 1e23 FLOP in systems-2025-08 whose MFU is not
+# itself computed from their FLOP: median 0.82, sd of log10 0.09; in the 11 of them where it can be
+# a share 0.75. Llama 3 had over 0.9 for 54 days (arXiv:2407.21783).
 EFFECTIVE_TIME = 0.8
 EFFECTIVE_TIME_SD = log10_sd(1.4)
 

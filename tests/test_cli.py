@@ -19,6 +19,7 @@ ROOT = Path(bayes_compute.__file__).parent.parent
 HEAVY = (
     "numpy",
     "pandas",
+    "pint",
     "xarray",
     "matplotlib",
     "arviz",
@@ -110,7 +111,7 @@ finally:
         timeout=60,
     )
     assert done.returncode == 0
-    for name in ("report", "fit", "quote", "transitions", "data", "models"):
+    for name in ("report", "fit", "quote", "transitions", "flop", "data", "models"):
         assert re.search(rf"^  {name} ", done.stdout, re.MULTILINE), name
     assert done.stdout.splitlines()[-1] == "[]"
 
