@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bayes_compute import plots
     from bayes_compute.changepoint.evidence import transitions
     from bayes_compute.errors import InputError, NotConverged
+    from bayes_compute.facts import load_facts
     from bayes_compute.flop import training_flop
     from bayes_compute.inference import fit
     from bayes_compute.observations import Observations
@@ -33,6 +34,7 @@ __all__ = [
     "NotConverged",
     "Observations",
     "fit",
+    "load_facts",
     "load_systems",
     "plots",
     "quote",
@@ -48,6 +50,7 @@ _HOME = {
     "NotConverged": "errors",
     "Observations": "observations",
     "fit": "inference",
+    "load_facts": "facts",
     "load_systems": "systems",
     "quote": "quoting",
     "summary": "summaries",
