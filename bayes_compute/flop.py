@@ -151,9 +151,10 @@ def training_flop(
     --------
     >>> import bayes_compute as bc
     >>> print(bc.training_flop(parameters=175e9, tokens="300B").describe())
-    3.1e23 FLOP (90 %: 2.1e23 to 4.7e23)
+    3.2e23 FLOP (90 %: 2.1e23 to 4.7e23)
     """
-    given = {name: value for name, value in locals().items() if value is not None}
+    known = dict(locals())
+    given = {name for name, value in known.items() if value is not None}
     if not given:
         raise InputError(
             "flop: got nothing to go by; expected parameters and tokens, accelerators and time, "
@@ -168,7 +169,7 @@ def training_flop(
         *utilisation_steps(utilisation, mfu, effective_time),
     ]
     estimates = []
-    if {"parameters", "active_parameters", "tokens"} & set(given):
+    if {"parameters", "active_parameters", "tokens"} & given:
         estimates.append(_from_tokens(parameters, active_parameters, tokens, epochs, domain))
     if accelerators is not None or counted is DEVICE_TIME:
         steps = accelerator_steps(accelerators, hardware, precision, peak_rate)
@@ -226,20 +227,21 @@ def _from_tokens(
 
 
 def _domain(domain: str | None) -> str:
-    if domain is None or domain.lower() in DOMAINS:
-        return (domain or "language").lower()
-    near = difflib.get_close_matches(domain.lower(), DOMAINS, n=1)
+    name = "language" if domain is None else str(domain).lower()
+    if name in DOMAINS:
+        return name
+    near = difflib.get_close_matches(name, DOMAINS, n=1)
     remedy = f"did you mean {near[0]}?" if near else "choose other"
-    refuse("domain", shown(domain), f"one of {', '.join(DOMAINS)}", remedy)
+    refuse("domain", shown(str(domain)), f"one of {', '.join(DOMAINS)}", remedy)
 
 
 def _published(published: float | str, confidence: str | None) -> Estimate:
     value, _ = quantity("published", published, COUNT)
-    label = (confidence or DEFAULT_CONFIDENCE).capitalize()
+    label = DEFAULT_CONFIDENCE if confidence is None else str(confidence).capitalize()
     if label not in WITHIN_FACTOR:
         classes = ", ".join(WITHIN_FACTOR)
         refuse("confidence", shown(label), f"one of {classes}", "leave it out for Likely")
     sd = log10_sd(WITHIN_FACTOR[label])
-    why = f"as published, {label}" + ("" if confidence else " for want of a class")
-    step = Step("published figure", value, why, sd, "FLOP", assumed=not confidence)
+    why = f"as published, {label}" + (" for want of a class" if confidence is None else "")
+    step = Step("published figure", value, why, sd, "FLOP", assumed=confidence is None)
     return product("a published figure", [step])

@@ -81,11 +81,10 @@ def flop(
     Every answer has an interval, and several sources are combined. Rates and times carry their
     unit: FLOP is a count, FLOP/s a rate.
     """
-    known = {name: value for name, value in locals().items() if name not in _SHOWN}
+    known = dict(locals())
+    for name in ("explain", "ci", "format"):
+        del known[name]
     from bayes_compute.flop import training_flop
 
     estimate = training_flop(**known)
     typer.echo(estimate.explain(ci, format) if explain else estimate.describe(ci, format))
-
-
-_SHOWN = ("explain", "ci", "format")

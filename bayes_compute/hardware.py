@@ -59,9 +59,10 @@ def peak_of(hardware: str, precision: str | None = None) -> Peak:
         The name is unknown or stands for accelerators of different rates, or the table has no
         such rate.
     """
-    if precision is not None and precision.lower() not in PRECISIONS:
+    if precision is not None and str(precision).lower() not in PRECISIONS:
         known = ", ".join(PRECISIONS)
         refuse("precision", shown(str(precision)), f"one of {known}", "or leave it out")
+    hardware = str(hardware)
     rows = _matches(hardware)
     peaks = {row["hardware"]: _peak(row, precision) for row in rows}
     listed = {name: peak for name, peak in peaks.items() if peak is not None}

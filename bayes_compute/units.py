@@ -32,7 +32,7 @@ day = 24 * hour = d
 week = 7 * day
 year = 365.25 * day = yr
 FLOP = [operation]
-parameter = [parameter]
+parameter = [parameter] = param
 token = [token]
 accelerator = [accelerator] = accelerator = GPU = TPU = NPU = chip
 """
@@ -83,6 +83,8 @@ _TEXT = re.compile(
 )
 _OPERATOR = re.compile(r"\s*(?:(/|\bper\b)|[*·-])\s*|\s+")
 _FLOPS = re.compile(r"flops(?:\s*/\s*s(?:ec(?:ond)?)?\b)?", re.IGNORECASE)
+# Nobody means a milliFLOP.
+_LOWER_PREFIX = re.compile(r"\b[mgtpezy](?=flop)", re.IGNORECASE)
 
 
 def quantity(name: str, value: float | str, *kinds: Kind) -> tuple[float, Kind]:
@@ -151,7 +153,7 @@ def _parts(name: str, value: float | str, got: str, expected: str) -> tuple[floa
             return float(value), ""
         except (TypeError, ValueError, OverflowError):
             refuse(name, got, expected, "give a number or text")
-    text = value.strip()
+    text = _LOWER_PREFIX.sub(lambda prefix: prefix.group().upper(), value.strip())
     if flops := _FLOPS.search(text):
         rate, count = (shown(_FLOPS.sub(unit, text)) for unit in ("FLOP/s", "FLOP"))
         refuse(
@@ -168,6 +170,8 @@ def _parts(name: str, value: float | str, got: str, expected: str) -> tuple[floa
     number, suffix, unit = found.groups()
     if re.match(r"[,_]\d", unit):
         refuse(name, got, expected, "write the number without separators, as 16384")
+    if re.match(r"[x×*·^]\s*\d", unit):
+        refuse(name, got, expected, "write powers of ten as 3.14e23")
     return prod((float(number), _SUFFIXES.get(suffix, 1.0))), unit
 
 

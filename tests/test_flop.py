@@ -1,3 +1,4 @@
+import doctest
 import json
 import re
 import shlex
@@ -7,7 +8,7 @@ from math import hypot, log10
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import bayes_compute as bc
@@ -79,6 +80,10 @@ def test_examples_of_the_pages_hold(command):
         line, _, expected = part.partition("\n")
         _, out, err = command(*shlex.split(line)[2:])
         assert (out + err).rstrip() == expected.rstrip(), line
+
+
+def test_example_of_the_docstring_holds():
+    assert doctest.testmod(flop).failed == 0
 
 
 # Arithmetic
@@ -179,6 +184,7 @@ def test_more_of_anything_is_more_flop(parameters, tokens, factor):
         assert more.log10_sd == less.log10_sd
 
 
+@settings(deadline=None)  # the first reading of a unit imports pint
 @given(st.floats(1, 1e6), st.floats(1, 1e4), st.floats(1, 1e3), st.floats(0.01, 0.5), factors)
 def test_more_hardware_is_more_flop(count, teraflop_s, days, utilisation, factor):
     def run(count, teraflop_s, days, utilisation):
@@ -197,6 +203,7 @@ def test_more_hardware_is_more_flop(count, teraflop_s, days, utilisation, factor
     assert run(count, teraflop_s, days, utilisation * 2) - less == pytest.approx(log10(2))
 
 
+@settings(deadline=None)  # the first reading of a unit imports pint
 @given(st.floats(1, 1e3), st.floats(0.1, 1e3))
 def test_units_of_the_inputs_do_not_matter(rate, days):
     one = training_flop(accelerators=8, peak_rate=f"{rate!r} TFLOP/s", time=f"{days!r} days")
