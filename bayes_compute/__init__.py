@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from bayes_compute import plots
     from bayes_compute.changepoint.evidence import transitions
     from bayes_compute.errors import InputError, NotConverged
+    from bayes_compute.facts import load_facts
+    from bayes_compute.flop import training_flop
     from bayes_compute.inference import fit
     from bayes_compute.observations import Observations
     from bayes_compute.quoting import quote
@@ -32,10 +34,12 @@ __all__ = [
     "NotConverged",
     "Observations",
     "fit",
+    "load_facts",
     "load_systems",
     "plots",
     "quote",
     "summary",
+    "training_flop",
     "transitions",
 ]
 
@@ -46,9 +50,11 @@ _HOME = {
     "NotConverged": "errors",
     "Observations": "observations",
     "fit": "inference",
+    "load_facts": "facts",
     "load_systems": "systems",
     "quote": "quoting",
     "summary": "summaries",
+    "training_flop": "flop",
     "transitions": "changepoint.evidence",
 }
 

@@ -14,6 +14,7 @@ import typer
 
 from bayes_compute import __version__
 from bayes_compute.errors import InputError, NotConverged
+from bayes_compute.flop_command import flop
 from bayes_compute.options import (
     AsOf,
     Chains,
@@ -152,6 +153,9 @@ def transitions(
     typer.echo(transitions(observations, max_k=max_k).describe(ci))
 
 
+app.command()(flop)
+
+
 @app.command()
 def data(
     dataset: Annotated[str | None, typer.Argument(metavar="[DATASET|PATH]")] = None,
@@ -160,16 +164,24 @@ def data(
     fine_tunes: FineTunes = False,
 ) -> None:
     """What is shipped, with provenance; or a check of one table."""
+    from bayes_compute import facts
     from bayes_compute.systems import describe, shipped
 
     if dataset is None:
+        typer.echo("Tables of systems, for --data\n")
         for name, entry in shipped().items():
-            typer.echo(f"{name}: {entry['title']}; as of {entry['vintage']}")
-            typer.echo(f"  {entry['description']}")
-            origins = "; ".join(source["title"] for source in entry["sources"])
-            licences = ", ".join(licence["name"] for licence in entry["licenses"])
-            typer.echo(f"  from {origins} ({licences})")
-            typer.echo(f"  {entry['hash']}")
+            typer.echo(_origin(name, f"{entry['title']}; as of {entry['vintage']}", entry))
+        typer.echo("\nTables of facts, for bayes_compute.load_facts\n")
+        for name, entry in facts.tables().items():
+            typer.echo(_origin(name, entry["title"], entry))
+        return
+    if dataset in facts.tables():
+        if selection or fine_tunes:
+            raise InputError(
+                f"{dataset}: got --selection or --fine-tunes; expected a table of systems; "
+                "leave them out for a table of facts"
+            )
+        typer.echo(facts.describe(facts.load_facts(dataset, as_of)))
         return
     systems, observations = _load(dataset, as_of, selection, fine_tunes)
     n = observations.with_compute.n
@@ -185,6 +197,16 @@ def models() -> None:
     """The models, a line each."""
     for name, line in _models().items():
         typer.echo(f"{name}: {line}")
+
+
+def _origin(name: str, title: str, entry: dict) -> str:
+    """What a shipped table is and where it comes from."""
+    origins = "; ".join(source["title"] for source in entry["sources"])
+    licences = ", ".join(licence["name"] for licence in entry["licenses"])
+    return (
+        f"{name}: {title}\n  {entry['description']}\n  from {origins} ({licences})\n"
+        f"  {entry['hash']}"
+    )
 
 
 def _load(data: str | None, as_of: str | None, selection: str | None, fine_tunes: bool):

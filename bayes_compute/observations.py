@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayes_compute.confidence import DEFAULT_CONFIDENCE, WITHIN_FACTOR, Z90
 from bayes_compute.errors import InputError
 
 FEWEST_SYSTEMS = 5
@@ -27,11 +28,6 @@ _DOMAIN_OF = {
     "speech": "Speech",
     "audio": "Speech",
 }
-
-# Standard normal quantile of 0.95: half the width of a central 90 % interval, in sd.
-_Z90 = 1.6449
-WITHIN_FACTOR = {"Confident": 3.0, "Likely": 10.0, "Speculative": 30.0}
-_DEFAULT_CONFIDENCE = "Likely"
 
 _COLUMNS = (
     "system",
@@ -198,9 +194,9 @@ def _variance(systems: pd.DataFrame) -> np.ndarray:
     upper = systems["training_compute_upper_flop"].to_numpy(float)
     bounded = (lower > 0) & (lower <= value) & (value <= upper) & (lower < upper)
     ratio = np.divide(upper, lower, out=np.ones_like(value), where=bounded)
-    unclassed = WITHIN_FACTOR[_DEFAULT_CONFIDENCE]
+    unclassed = WITHIN_FACTOR[DEFAULT_CONFIDENCE]
     factor = np.array([WITHIN_FACTOR.get(label, unclassed) for label in systems["confidence"]])
-    sd = np.where(bounded, np.log10(ratio) / 2, np.log10(factor)) / _Z90
+    sd = np.where(bounded, np.log10(ratio) / 2, np.log10(factor)) / Z90
     return sd**2
 
 

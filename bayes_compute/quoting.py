@@ -8,6 +8,7 @@ import xarray as xr
 
 from bayes_compute.errors import InputError
 from bayes_compute.escaping import escape
+from bayes_compute.layout import tabulate
 from bayes_compute.summaries import summary_record
 
 FORMATS = ("text", "latex", "markdown", "json")
@@ -111,20 +112,7 @@ def table(record: dict, format: str = "text") -> str:
         )
         for row in record["quantities"]
     ]
-    lines = [[escape(cell, format) for cell in line] for line in (head, *body)]
-    if format == "latex":
-        rows = [" & ".join(line) + r" \\" for line in lines]
-        rows = [r"\toprule", rows[0], r"\midrule", *rows[1:], r"\bottomrule"]
-        return "\n".join([r"\begin{tabular}{llrlrrrl}", *rows, r"\end{tabular}"]) + "\n"
-    if format == "markdown":
-        lines.insert(1, ["---", "---", "---:", "---", "---:", "---:", "---:", "---"])
-        return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    padded = (
-        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True))
-        for line in lines
-    )
-    return "\n".join(line.rstrip() for line in padded) + "\n"
+    return tabulate([head, *body], format, "llrlrrrl")
 
 
 def macros(record: dict) -> str:

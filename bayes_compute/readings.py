@@ -11,7 +11,7 @@ from dataclasses import dataclass, fields
 import numpy as np
 import pandas as pd
 
-from bayes_compute.facts import load_facts
+from bayes_compute.hardware import peak_rates
 from bayes_compute.observations import DOMAINS, domain_of, known, unique_labels
 
 CLASSES = ("Confident", "Likely", "Speculative", "none")
@@ -26,7 +26,6 @@ _CHIP_FAMILIES = {
 CHIPS = (*_CHIP_FAMILIES, "other")
 """Families of accelerators with a utilisation of their own."""
 
-_RATES = ("tensor_fp16_flop_s", "fp16_flop_s", "tf32_flop_s", "fp32_flop_s")
 _SECONDS = 3600.0
 _ROUNDING = 0.02  # log10 FLOP: figures are given to two digits
 _UNCHANGED = 0.005  # log10 FLOP
@@ -141,7 +140,7 @@ class Readings:
             np.log10(_amount(rows, "training_compute_flop")),
             np.where(known(rows, "training_compute_flop"), earlier, np.nan),
             np.log10(operations),
-            np.log10(busy * _peak_rate(rows["training_hardware"])),
+            np.log10(busy * rows["training_hardware"].map(peak_rates()).to_numpy(float)),
             np.log10(np.where(utilization <= 1, utilization, np.nan)),  # 72 would be per cent
             np.array([DOMAINS.index(domain) for domain in domains], dtype=int),
             np.isnan(epochs),
@@ -171,13 +170,6 @@ def _older(rows: pd.DataFrame, older: pd.DataFrame | None) -> tuple[np.ndarray, 
     found = older.loc[known(older, "training_compute_flop")].drop_duplicates("system")
     found = found.set_index("system").reindex(rows["system"])
     return np.log10(_amount(found, "training_compute_flop")), _class(found["confidence"])
-
-
-def _peak_rate(hardware: pd.Series) -> np.ndarray:
-    """Rate of 16-bit tensor units [FLOP/s], or the fastest that an accelerator has without."""
-    table = load_facts("accelerators").drop_duplicates("hardware").set_index("hardware")
-    rate = table["tensor_fp16_flop_s"].fillna(table[[*_RATES]].max(axis=1))
-    return hardware.map(rate).to_numpy(float)
 
 
 def _chip(hardware: object) -> int:

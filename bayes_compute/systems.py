@@ -1,9 +1,9 @@
 """Load a table of trained machine-learning systems, checked cell by cell.
 
-:func:`load_systems` is the only reader of the project's data. It takes the name of a shipped
-table, or a CSV file in the shipped schema or as downloaded from Epoch AI, and returns a data
-frame that says in its ``attrs`` where it comes from and what was left out; :func:`describe`
-puts that into a few lines.
+:func:`load_systems` takes the name of a shipped table, or a CSV file in the shipped schema or as
+downloaded from Epoch AI, and returns a data frame that says in its ``attrs`` where it comes from
+and what was left out; :func:`describe` puts that into a few lines. :func:`read_shipped` is the
+only reader of the project's data, of facts too.
 """
 
 import datetime as dt
@@ -62,7 +62,7 @@ def load_systems(
     """
     table, name, table_date = _open(name_or_path)
     frame, notes = parse(table)
-    until = table_date if as_of is None else _day(as_of)
+    until = table_date if as_of is None else day(as_of)
     if until > table_date:
         notes.append(f"as_of {until} is later than the table: {table_date} taken")
         until = table_date
@@ -129,10 +129,11 @@ def with_active_parameters(systems: pd.DataFrame) -> pd.DataFrame:
     pandas.DataFrame
         The same with ``parameters`` replaced for the systems of ``data/active_parameters.csv``.
     """
-    table = pd.read_csv(data_folder() / "active_parameters.csv")
-    active = dict(zip(table["system"], table["active_parameters"], strict=True))
+    table = read_shipped(resources()["active-parameters"])
+    name, count = map(table.header.index, ("system", "active_parameters"))
+    active = {cells[name]: float(cells[count]) for _, cells in table.rows}
     named = zip(systems["system"], systems["parameters"], strict=True)
-    return systems.assign(parameters=[active.get(name, total) for name, total in named])
+    return systems.assign(parameters=[active.get(system, total) for system, total in named])
 
 
 def describe(systems: pd.DataFrame) -> str:
@@ -175,11 +176,34 @@ def shipped() -> dict[str, dict[str, Any]]:
     -------
     dict
         For each name its entry in ``datapackage.json``: title, description, vintage (ISO date),
-        path, hash, bytes, licenses, sources and schema.
+        path, hash, bytes, licenses, sources and schema. One file may hold several vintages.
     """
+    tables = {}
+    for name, entry in resources().items():
+        if name.startswith("systems-"):
+            tables[name] = entry
+        for part, told in entry.get("vintages", {}).items():
+            tables[part] = entry | told | {"name": part}
+    return dict(sorted(tables.items(), key=lambda item: item[1]["vintage"]))
+
+
+def resources() -> dict[str, dict[str, Any]]:
+    """Give every entry of ``datapackage.json`` by its name: tables of systems and of facts."""
     package = json.loads((data_folder() / "datapackage.json").read_text(encoding="utf-8"))
-    tables = [entry for entry in package["resources"] if entry["name"].startswith("systems-")]
-    return {entry["name"]: entry for entry in sorted(tables, key=lambda entry: entry["vintage"])}
+    return {entry["name"]: entry for entry in package["resources"]}
+
+
+def read_shipped(entry: dict[str, Any]) -> Table:
+    """Read the table of an entry of ``datapackage.json``, if it is the one with the hash there."""
+    table = read_table(data_folder() / entry["path"], entry["name"])
+    if f"sha256:{table.sha256}" != entry["hash"]:
+        refuse(
+            entry["path"],
+            f"sha256 {table.sha256}",
+            entry["hash"].removeprefix("sha256:"),
+            "the shipped table was changed: reinstall, or load a table of systems by its path",
+        )
+    return table
 
 
 def _open(name_or_path: str | os.PathLike[str]) -> tuple[Table, str, dt.date]:
@@ -187,26 +211,29 @@ def _open(name_or_path: str | os.PathLike[str]) -> tuple[Table, str, dt.date]:
     tables = shipped()
     if isinstance(name_or_path, str) and name_or_path in tables:
         entry = tables[name_or_path]
-        table = read_table(data_folder() / entry["path"], name_or_path)
-        if f"sha256:{table.sha256}" != entry["hash"]:
-            refuse(
-                entry["path"],
-                f"sha256 {table.sha256}",
-                entry["hash"].removeprefix("sha256:"),
-                "the shipped table was changed: reinstall, or load the file by its path",
-            )
+        table = read_shipped(entry)
+        if "vintages" in entry:
+            table = table.only("vintage", entry["vintage"])
         return table, name_or_path, dt.date.fromisoformat(entry["vintage"])
     if not isinstance(name_or_path, str | os.PathLike):
         refuse("load_systems", repr(name_or_path), "a name or a path", f"try {[*tables][-1]!r}")
     path, file = Path(name_or_path), os.fspath(name_or_path) or "."
     if not os.path.lexists(path):
+        if name_or_path in resources():
+            refuse(
+                file,
+                "a table of facts",
+                f"a table of systems: {', '.join(tables)}",
+                "name one of them, or a CSV file",
+            )
         near = difflib.get_close_matches(path.stem.lower(), tables, n=1)
         remedy = f"did you mean {near[0]!r}?" if near else "check the path"
         refuse(file, "no such file", f"a CSV file or one of {', '.join(tables)}", remedy)
     return read_table(path, file), path.name, dt.date.today()
 
 
-def _day(as_of: str | dt.date) -> dt.date:
+def day(as_of: str | dt.date) -> dt.date:
+    """Read the day up to which something was known."""
     if isinstance(as_of, dt.datetime) and not pd.isna(as_of):
         return as_of.date()
     if isinstance(as_of, dt.date) and not pd.isna(as_of):

@@ -8,7 +8,7 @@ import csv
 import hashlib
 import io
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
 
@@ -49,6 +49,11 @@ class Table:
     header: list[str]
     rows: list[tuple[int, list[str]]]
     sha256: str
+
+    def only(self, column: str, cell: str) -> "Table":
+        """Keep the rows that hold a given text in a column."""
+        at = self.header.index(column)
+        return replace(self, rows=[row for row in self.rows if row[1][at] == cell])
 
 
 def refuse(

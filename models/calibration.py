@@ -24,7 +24,8 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
-from bayes_compute.observations import DOMAINS, WITHIN_FACTOR
+from bayes_compute.confidence import DEFAULT_CONFIDENCE, WITHIN_FACTOR, log10_sd
+from bayes_compute.observations import DOMAINS
 from bayes_compute.readings import CHIPS, CLASSES, Readings
 
 COUNTED = ("language", "other")
@@ -176,6 +177,7 @@ def build(readings: Readings) -> pm.Model:
     Returns
     -------
     pm.Model
+        Its variables are the members of :class:`Errors`, and ``chip_sd``.
     """
     coords = {"domain": DOMAINS, "confidence": CLASSES, "chip": CHIPS, "counted": COUNTED}
     with pm.Model(coords=coords) as model:
@@ -197,7 +199,8 @@ def build(readings: Readings) -> pm.Model:
         utilization_sd = pm.LogNormal("utilization_sd", np.log(0.15), 0.4)
         hardware_gross = pm.Beta("hardware_gross", 2.0, 18.0)
         # log10: 90 % within a factor of 3, 10 or 30, as the classes say; unclassed as likely
-        stated = [np.log10(WITHIN_FACTOR.get(name, 10.0)) / 1.6449 for name in CLASSES]
+        unclassed = WITHIN_FACTOR[DEFAULT_CONFIDENCE]
+        stated = [log10_sd(WITHIN_FACTOR.get(name, unclassed)) for name in CLASSES]
         figure_sd = pm.LogNormal("figure_sd", np.log(stated), 0.5, dims="confidence")
         figure_gross = pm.Beta("figure_gross", 2.0, 18.0, dims="confidence")
         gross_sd = pm.LogNormal("gross_sd", np.log(1.5), 0.3)  # log10: by a factor of 30

@@ -19,6 +19,7 @@ ROOT = Path(bayes_compute.__file__).parent.parent
 HEAVY = (
     "numpy",
     "pandas",
+    "pint",
     "xarray",
     "matplotlib",
     "arviz",
@@ -110,7 +111,7 @@ finally:
         timeout=60,
     )
     assert done.returncode == 0
-    for name in ("report", "fit", "quote", "transitions", "data", "models"):
+    for name in ("report", "fit", "quote", "transitions", "flop", "data", "models"):
         assert re.search(rf"^  {name} ", done.stdout, re.MULTILINE), name
     assert done.stdout.splitlines()[-1] == "[]"
 
@@ -137,6 +138,8 @@ def test_help_is_what_one_gets_without_a_command(command):
         (["report", "--data", "no_such.csv"], r"no_such\.csv: got no such file"),
         (["report", "--as-of", "yesterday"], "as_of: got 'yesterday'"),
         (["data", "no\nsuch\x1b[31m.csv"], r"no such \[31m\.csv: got no such file"),
+        (["data", "top500", "--fine-tunes"], "top500: got --selection or --fine-tunes; expected"),
+        (["fit", "one_era", "--data", "top500"], "top500: got a table of facts; expected a table"),
         (["quote", "no_such_folder"], "no_such_folder: got no such folder"),
     ],
 )
@@ -293,6 +296,28 @@ def test_data_lists_the_shipped_tables_with_their_origin(command):
     assert status == 0
     for expected in ("systems-2022-03", "systems-2025-08", "Epoch AI", "CC-BY-4.0", "sha256:"):
         assert expected in out
+
+
+def test_data_keeps_facts_apart_from_tables_of_systems(command):
+    systems, facts = command("data")[1].split("\nTables of facts, for bayes_compute.load_facts\n")
+    assert systems.startswith("Tables of systems, for --data\n")
+    for expected in ("\nsystems-2022-11: ", "\nsystems-2025-08: "):
+        assert expected in systems
+    for expected in ("\naccelerators: ", "\ntop500: ", "\nsystem-vintages: ", "TOP500.org"):
+        assert expected in facts
+        assert expected not in systems
+
+
+def test_data_tells_of_one_table_of_facts(command):
+    status, out, _ = command("data", "top500", "--as-of", "2022-03-13")
+    assert status == 0
+    assert out.startswith("top500: The TOP500 lists in summary, 58 rows as of 2022-03-13\n")
+    assert re.search(r"^  n1_rmax_flop_s \[FLOP/s\], 58 of 58: Its rate in LINPACK", out, re.M)
+
+
+def test_the_newest_table_of_systems_is_the_default(command):
+    _, out, _ = command("transitions", "--max-k", "1")
+    assert out.startswith("systems-2025-08: ")
 
 
 def test_data_checks_one_table(command, csv):
