@@ -84,6 +84,18 @@ class Readings:
         return len(self.system)
 
     @property
+    def read(self) -> np.ndarray:
+        """Whether there is any reading."""
+        found = (self.published, self.operations, self.hardware)
+        return np.isfinite(found).any(axis=0)
+
+    @property
+    def compared(self) -> np.ndarray:
+        """Whether there are two readings or more, none of which stands for another."""
+        found = (self.published, np.where(self.copied, np.nan, self.operations), self.hardware)
+        return np.isfinite(found).sum(axis=0) > 1
+
+    @property
     def copied(self) -> np.ndarray:
         """Whether the published figure is that of operations, worked out from the same numbers."""
         apart = np.abs(self.published - self.operations)
@@ -107,7 +119,7 @@ class Readings:
 
     @classmethod
     def from_systems(cls, systems: pd.DataFrame, older: pd.DataFrame | None = None) -> "Readings":
-        """Take every reading of the systems that have a date, and at least one.
+        """Take every reading of the systems that have a date.
 
         Fine-tuned systems are left out: their figure often includes the base model, and the other
         readings do not. Of hardware that the table of accelerators does not know, or of several
@@ -134,7 +146,7 @@ class Readings:
         days = np.where(dates.is_leap_year, 366, 365)
         earlier, earlier_confidence = _older(rows, older)
         domains = [domain_of(label) for label in rows["domain"]]
-        every = cls(
+        return cls(
             unique_labels(rows["system"].tolist()),
             (dates.year + (dates.day_of_year - 1) / days).to_numpy(float),
             np.log10(_amount(rows, "training_compute_flop")),
@@ -150,8 +162,6 @@ class Readings:
             ((method == "") | method.str.contains("Operation counting")).to_numpy(bool),
             ((method == "") | method.str.contains("Hardware")).to_numpy(bool),
         )
-        read = np.isfinite(every.published) | np.isfinite(every.operations)
-        return every.subset(read | np.isfinite(every.hardware))
 
 
 def _amount(systems: pd.DataFrame, name: str) -> np.ndarray:

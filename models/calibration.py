@@ -17,6 +17,7 @@ of operations on the domain: data sizes are tokens in language models, where the
 et al. 2020, arXiv:2001.08361); elsewhere they may be images or pairs.
 """
 
+import itertools
 from functools import reduce
 from typing import Any, NamedTuple
 
@@ -34,7 +35,7 @@ UTILIZATION_YEAR = 2021.0  # where utilisation is read
 _HALF_LOG_2_PI = 0.5 * np.log(2 * np.pi)
 
 _ASSUMED = 0.12  # log10: what who works with hardware takes for utilisation differs by a third
-_NEVER = 1e-12  # probability and precision of what cannot be; logarithms stay finite
+_NEVER, _NOTHING = 1e-300, 1e-12  # probability and precision of what cannot be: logs are finite
 _REPORTED = 0.05  # log10: a reported utilisation is rounded, and counts operations in its own way
 
 
@@ -78,9 +79,9 @@ class Mixture(NamedTuple):
     variance: Any
 
 
-# Operations and hardware fine (0) or gross (1); the published figure of its own, fine (0) or
-# gross (1), or worked out from hardware (2)
-_WAYS = np.stack(np.meshgrid([0, 1], [0, 1], [0, 1, 2], indexing="ij")).reshape(3, -1)
+# Operations fine (0), gross (1) or what a published figure would be (2); hardware fine (0) or
+# gross (1); the published figure of its own, fine (0) or gross (1), or from hardware (2)
+_WAYS = np.stack(np.meshgrid([0, 1, 2], [0, 1], [0, 1, 2], indexing="ij")).reshape(3, -1)
 
 
 def mixture(readings: Readings, errors: Errors) -> Mixture:
@@ -98,10 +99,13 @@ def mixture(readings: Readings, errors: Errors) -> Mixture:
         Its weights sum to the density of the readings under a flat prior of log10 FLOP.
     """
     r, e, n = readings, errors, np.zeros(readings.n)
+    ways = _WAYS[:, _possible(readings)]
     names = ("operations", "hardware", "published")
     there = {name: np.isfinite(getattr(r, name)) for name in names}
-    there["published"] &= ~r.copied
     read = {name: np.where(there[name], getattr(r, name), 0.0) for name in names}
+    # A figure that equals operations says that they hold for this system, and stands for them
+    copied, unheld = r.copied, there["operations"] & ~there["published"]
+    there["operations"] &= ~copied
     counted = _counted(r)
     use = e.utilization + e.utilization_growth * (r.year - UTILIZATION_YEAR) + e.chip_effect[r.chip]
     reported = np.isfinite(r.utilization)
@@ -110,31 +114,60 @@ def mixture(readings: Readings, errors: Errors) -> Mixture:
     bias = e.bias[r.domain] + e.passes * (r.one_pass & (counted == 1))
 
     # Errors of their own: the integral over log10 FLOP of a product of normal densities
+    holds = (ways[0] == 2)[:, None]
     own = (
-        (read["operations"] - bias, e.operations_sd[r.domain], e.operations_gross[counted]),
-        (read["hardware"] + use, use_sd, e.hardware_gross + n),
-        (read["published"], e.figure_sd[r.confidence], e.figure_gross[r.confidence]),
-    )
+        (read["operations"] - pt.switch(holds, 0.0, bias), e.operations_sd[r.domain],
+         e.operations_gross[counted], e.figure_sd[CLASSES.index("Confident")]),
+        (read["hardware"] + use, use_sd, e.hardware_gross, 1.0),
+        (read["published"], e.figure_sd[r.confidence], e.figure_gross[r.confidence], 1.0),
+    )  # fmt: skip
+    absent = np.array([0.0, np.log(_NEVER), 0.0])  # what is not there is fine
     values, weights, log_weight = [], [], 0.0
-    for name, (value, sd, share), way in zip(names, own, _WAYS, strict=True):
-        spread = pt.stack([sd + n, pt.sqrt(sd**2 + e.gross_sd**2) + n])[np.minimum(way, 1)]
-        log_share = pt.log(pt.stack([1 - share, share, n + 1, n + 1]))[way]
-        used = there[name] & (way < 2)[:, None]
-        log_weight += log_share - pt.switch(used, pt.log(spread) + _HALF_LOG_2_PI, 0.0)
+    for name, (value, sd, gross, third_sd), way in zip(names, own, ways, strict=True):
+        spread = pt.stack([sd + n, pt.sqrt(sd**2 + e.gross_sd**2) + n, third_sd + n])[way]
+        log_share = pt.log(pt.stack([1 - gross + n, gross + n]))
+        used = there[name] & ((way < 2)[:, None] | (unheld if name == "operations" else False))
+        log_share = pt.switch((way < 2)[:, None], log_share[np.minimum(way, 1)], 0.0)
+        log_weight += pt.switch(there[name] | (way == 2)[:, None], log_share, absent[way][:, None])
+        log_weight -= pt.switch(used, pt.log(spread) + _HALF_LOG_2_PI, 0.0)
         weights.append(pt.switch(used, spread**-2.0, 0.0))
         values.append(value)
-    precision = reduce(pt.add, weights) + _NEVER
+    precision = reduce(pt.add, weights) + _NOTHING
     mean = reduce(pt.add, [w * v for w, v in zip(weights, values, strict=True)]) / precision
     apart = reduce(pt.add, [w * (v - mean) ** 2 for w, v in zip(weights, values, strict=True)])
     log_weight += _HALF_LOG_2_PI - 0.5 * pt.log(precision) - 0.5 * apart
 
-    # A figure worked out from hardware says nothing more of log10 FLOP
-    copied = e.copied_hardware * (there["published"] & there["hardware"] & r.from_hardware)
-    log_weight += pt.log(pt.stack([1 - copied, copied]) + _NEVER)[(_WAYS[2] == 2).astype(int)]
-    used = there["published"] & there["hardware"] & (_WAYS[2] == 2)[:, None]
+    # Operations that nobody published hold as often as published ones did; a figure worked out
+    # from hardware says nothing more of log10 FLOP
+    copied_hardware = there["published"] & there["hardware"] & r.from_hardware & ~copied
+    for way, share in (
+        (ways[0] == 2, e.copied_operations[counted] * unheld),
+        (ways[2] == 2, e.copied_hardware * copied_hardware),
+    ):
+        log_weight += pt.log(pt.stack([1 - share, share]) + _NEVER)[way.astype(int)]
+    used = copied_hardware & (ways[2] == 2)[:, None]
     apart = pt.where(used, read["published"] - read["hardware"] - e.assumed, 0.0)
     log_weight += pt.switch(used, _log_normal(apart, pt.as_tensor(_ASSUMED)), 0.0)
     return Mixture(log_weight, mean, 1 / precision)
+
+
+def _possible(readings: Readings) -> np.ndarray:
+    """Ways that differ for some of the systems: what is not there is fine, and no copy."""
+    r = readings
+    operations, hardware, published = (
+        np.isfinite(each) for each in (r.operations, r.hardware, r.published)
+    )
+    possible = np.ones(_WAYS.shape[1], dtype=bool)
+    for there, way, limit in (
+        (operations & ~r.copied, _WAYS[0], 0),
+        (operations & ~published, _WAYS[0], 1),
+        (hardware, _WAYS[1], 0),
+        (published, _WAYS[2], 0),
+        (published & hardware, _WAYS[2], 1),
+    ):
+        if not there.any():
+            possible &= way <= limit
+    return possible
 
 
 def log_revisions(readings: Readings, errors: Errors) -> Any:
@@ -177,7 +210,7 @@ def build(readings: Readings) -> pm.Model:
     Returns
     -------
     pm.Model
-        Its variables are the members of :class:`Errors`, and ``chip_sd``.
+        Its variables are the members of :class:`Errors`.
     """
     coords = {"domain": DOMAINS, "confidence": CLASSES, "chip": CHIPS, "counted": COUNTED}
     with pm.Model(coords=coords) as model:
@@ -193,8 +226,8 @@ def build(readings: Readings) -> pm.Model:
         # log10: 35 % in 2021, 18 to 69 % (90 %)
         utilization = pm.Normal("utilization", np.log10(0.35), 0.18)
         utilization_growth = pm.Normal("utilization_growth", 0.0, 0.05)  # by 12 % a year (sd)
-        chip_sd = pm.HalfNormal("chip_sd", 0.2)  # log10: families differ by a factor of 1.6
-        chip_effect = pm.ZeroSumNormal("chip_effect", chip_sd, dims="chip")
+        # log10: families of accelerators differ by a factor of 1.4 (sd)
+        chip_effect = pm.ZeroSumNormal("chip_effect", 0.15, dims="chip")
         # log10: runs differ by a factor of 1.4, of 1.2 to 2 (90 %)
         utilization_sd = pm.LogNormal("utilization_sd", np.log(0.15), 0.4)
         hardware_gross = pm.Beta("hardware_gross", 2.0, 18.0)
@@ -212,7 +245,13 @@ def build(readings: Readings) -> pm.Model:
             chip_effect, utilization_sd, hardware_gross, figure_sd, figure_gross, gross_sd,
             copied_operations, copied_hardware, assumed,
         )  # fmt: skip
-        pm.Potential("newest", pt.logsumexp(mixture(readings, errors).log_weight, axis=0).sum())
+        for kinds in itertools.product((True, False), repeat=2):
+            there = np.isfinite([readings.operations, readings.hardware]).T == kinds
+            alike = readings.subset(readings.compared & there.all(axis=1))
+            if alike.n:  # fewer ways than all together have
+                name = " and ".join(np.array(["operations", "hardware"])[[*kinds]])
+                log_weight = mixture(alike, errors).log_weight
+                pm.Potential(f"with {name}", pt.logsumexp(log_weight, axis=0).sum())
         pm.Potential("older", log_revisions(readings, errors).sum())
         both = np.isfinite(readings.operations) & np.isfinite(readings.published)
         r = readings.subset(both & readings.from_operations)

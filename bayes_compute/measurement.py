@@ -1,0 +1,159 @@
+"""Training compute from all evidence: every reading, each for what it is worth.
+
+What readings are worth is learned by ``models/calibration.py``. Given its errors, log10 FLOP of a
+system is a mixture of normal distributions, one for each way in which its readings may have come
+about; a bound cuts it off. :func:`with_evidence` gives each system the mean and the variance of it.
+"""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from scipy.special import log_ndtr, logsumexp
+
+from bayes_compute.confidence import Z90
+from bayes_compute.models.calibration import Errors, Mixture, mixture
+from bayes_compute.observations import known
+from bayes_compute.readings import Readings
+
+_DRAWS = 100  # of the errors, over which moments are averaged: they vary little
+_ROOT_2_PI = np.sqrt(2 * np.pi)
+
+
+def with_evidence(systems: pd.DataFrame, calibration: xr.DataTree) -> pd.DataFrame:
+    """Put what all readings say in place of published figures.
+
+    Systems with both bounds keep them and their figure. For the others
+    ``training_compute_flop`` becomes ten to the mean of log10 FLOP given every reading, and the
+    bounds a central 90 % interval of the normal distribution of the same variance, which is what
+    :class:`~bayes_compute.Observations` takes them for. Systems without a published figure get
+    one if anything else is known of them: other readings, or a bound. One bound cuts the
+    distribution off; alone, it cuts off that of systems of its time, and what it adds to that is
+    kept (expectation propagation: Minka 2001). Fine-tuned systems stay as they are.
+
+    Parameters
+    ----------
+    systems : pandas.DataFrame
+        What :func:`bayes_compute.load_systems` returned.
+    calibration : xarray.DataTree
+        ``fit("calibration", readings)``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The same rows, in the same order.
+    """
+    found = systems.copy()
+    low, high = (known(systems, f"training_compute_{end}_flop") for end in ("lower", "upper"))
+    open_ended = systems["publication_date"].notna() & systems["base_model"].isna() & ~(low & high)
+    part = systems.loc[open_ended].sort_values("publication_date", kind="stable")
+    bounds = np.full((2, len(part)), [[-np.inf], [np.inf]])
+    for end, name in enumerate(("training_compute_lower_flop", "training_compute_upper_flop")):
+        given = known(part, name)
+        bounds[end, given] = np.log10(part.loc[given, name])
+    mean, variance = moments(Readings.from_systems(part), calibration, bounds)
+    seen = np.isfinite(variance)
+    rows = part.index[seen]
+    mean, half = mean[seen], Z90 * np.sqrt(variance[seen])
+    found.loc[rows, "training_compute_flop"] = 10.0**mean
+    found.loc[rows, "training_compute_lower_flop"] = 10.0 ** (mean - half)
+    found.loc[rows, "training_compute_upper_flop"] = 10.0 ** (mean + half)
+    return found
+
+
+def moments(
+    readings: Readings, calibration: xr.DataTree, bounds: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and variance of log10 FLOP given every reading and bounds.
+
+    Parameters
+    ----------
+    readings : Readings
+    calibration : xarray.DataTree
+        ``fit("calibration", ...)``.
+    bounds : (2, n) float array, optional
+        Lower and upper, infinite where there are none.
+
+    Returns
+    -------
+    mean, variance : (n,) float array
+        NaN where nothing is known.
+    """
+    ways = mixtures(readings, calibration)
+    log_weight, mean, variance = (each.reshape(-1, readings.n) for each in ways)
+    prior_mean, prior_variance = np.zeros(readings.n), np.full(readings.n, np.inf)
+    if bounds is not None:
+        bounded = np.isfinite(bounds).any(axis=0)
+        alone = bounded & ~readings.read
+        prior_mean[alone], prior_variance[alone] = _typical(readings, readings.year[alone])
+        mean[:, alone], variance[:, alone] = prior_mean[alone], prior_variance[alone]
+        log_mass, mean[:, bounded], variance[:, bounded] = _cut(
+            mean[:, bounded], np.sqrt(variance[:, bounded]), *bounds[:, bounded]
+        )
+        log_weight[:, bounded] += log_mass
+    weight = np.exp(log_weight - logsumexp(log_weight, axis=0))
+    middle = np.sum(weight * mean, axis=0)
+    total = np.sum(weight * (variance + (mean - middle) ** 2), axis=0)
+    # What it adds to a prior: the whole where there is none
+    precision = 1 / total - 1 / prior_variance
+    middle = (middle / total - prior_mean / prior_variance) / precision
+    known = readings.read | (np.isfinite(prior_variance) & (precision > 0))
+    return np.where(known, middle, np.nan), np.where(known, 1 / precision, np.nan)
+
+
+def mixtures(readings: Readings, calibration: xr.DataTree) -> Mixture:
+    """What :func:`~bayes_compute.models.calibration.mixture` says in each of some draws.
+
+    Parameters
+    ----------
+    readings : Readings
+    calibration : xarray.DataTree
+        ``fit("calibration", ...)``.
+
+    Returns
+    -------
+    Mixture
+        Arrays, shape (draw, way, n); weights of a system sum to one in each draw.
+    """
+    from pytensor import function
+    from pytensor.tensor.type import tensor
+
+    draws = some_draws(calibration)
+    errors = Errors(*(tensor(name, shape=draws[name].shape[1:]) for name in Errors._fields))
+    work: Any = function([*errors], mixture(readings, errors), on_unused_input="ignore")
+    each = [work(*(draws[name][i] for name in Errors._fields)) for i in range(_DRAWS)]
+    log_weight, mean, variance = (np.stack(part) for part in zip(*each, strict=True))
+    return Mixture(log_weight - logsumexp(log_weight, axis=1, keepdims=True), mean, variance)
+
+
+def some_draws(calibration: xr.DataTree) -> dict[str, np.ndarray]:
+    """Evenly spaced draws of the errors, each with a leading dimension."""
+    posterior = calibration["posterior"].dataset
+    found = {}
+    for name in Errors._fields:
+        values = posterior[name].transpose("chain", "draw", ...).to_numpy()
+        values = values.reshape(-1, *values.shape[2:])
+        found[name] = values[np.linspace(0, len(values) - 1, _DRAWS).astype(int)]
+    return found
+
+
+def _typical(readings: Readings, year: np.ndarray) -> tuple[np.ndarray, float]:
+    """Mean and variance of log10 FLOP of a system of a year, by least squares."""
+    seen = np.isfinite(readings.published)
+    slope, level = np.polyfit(readings.year[seen], readings.published[seen], 1)
+    apart = readings.published[seen] - level - slope * readings.year[seen]
+    return level + slope * year, float(np.var(apart))
+
+
+def _cut(mean, sd, lower, upper) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Log mass, mean and variance of normal distributions between bounds."""
+    low, high = (lower - mean) / sd, (upper - mean) / sd
+    flip = low > 0  # so that differences are of small numbers
+    low, high = np.where(flip, -high, low), np.where(flip, -low, high)
+    log_mass = log_ndtr(high) + np.log1p(-np.exp(log_ndtr(low) - log_ndtr(high)))
+    density = [np.exp(-0.5 * np.minimum(z**2, 1e4) - log_mass) / _ROOT_2_PI for z in (low, high)]
+    shift = density[0] - density[1]
+    ends = [np.where(np.isfinite(z), z, 0) * d for z, d in zip((low, high), density, strict=True)]
+    variance = 1 + ends[0] - ends[1] - shift**2
+    return log_mass, mean + np.where(flip, -1, 1) * sd * shift, sd**2 * np.maximum(variance, 1e-3)
