@@ -52,14 +52,14 @@ def left_out(
     }
 
 
-def diagnose(tree: xr.DataTree, likelihood: Likelihood, without: dict[str, float]) -> dict:
+def diagnose(tree: xr.DataTree, likelihood: Likelihood | None, without: dict[str, float]) -> dict:
     """Hold a fit to :data:`GATE`.
 
     Parameters
     ----------
     tree : xarray.DataTree
         A fit with its ``prior``, ``posterior`` and ``sample_stats``.
-    likelihood : Likelihood
+    likelihood : Likelihood, optional
         What was sampled, with the cells of its dates.
     without : dict of float
         From :func:`left_out`, and ``pareto_k`` if draws were resampled.
@@ -92,7 +92,7 @@ def diagnose(tree: xr.DataTree, likelihood: Likelihood, without: dict[str, float
     for what, got in without.items():
         hold("sampler", what, got, got <= GATE[what], f"at most {GATE[what]}",
              "try other seeds, and report these data")  # fmt: skip
-    for name, edge, got, limit in _edges(tree, likelihood):
+    for name, edge, got, limit in _edges(tree, likelihood) if likelihood else ():
         remedy = f"the data want it beyond {edge}: take in more systems, or change its prior"
         hold(name, f"share of draws piled up at {edge}", got, got <= limit, f"at most {limit:.2g}",
              remedy)  # fmt: skip

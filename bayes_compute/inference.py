@@ -60,7 +60,7 @@ UNITS = {
 
 def fit(
     model: str,
-    observations: Observations,
+    observations: Any,
     *,
     draws: int = 1000,
     tune: int = 500,
@@ -77,6 +77,7 @@ def fit(
     model : str
         Name of a script of ``models``, such as ``"three_eras"``.
     observations : Observations
+        Or whatever else the model's ``build`` takes, such as ``Readings``.
     draws, tune, chains : int
         Kept and discarded draws of each chain, and number of chains.
     seed : int
@@ -94,7 +95,9 @@ def fit(
     xarray.DataTree
         Groups ``prior``, ``posterior``, ``membership`` (the era of each system in each draw),
         ``posterior_predictive``, ``log_likelihood``, ``log_prior`` (of dates and capacity),
-        ``observed_data``, ``constant_data`` and ``sample_stats``; what was done stands in attrs.
+        ``observed_data``, ``constant_data`` and ``sample_stats``; of models that are not of
+        systems in eras, ``prior``, ``posterior`` and ``sample_stats``. What was done stands in
+        attrs.
 
     Raises
     ------
@@ -107,6 +110,18 @@ def fit(
 
     _check_arguments(draws, tune, chains, prob)
     module = _model(model)
+    sampler = {
+        "name": "nutpie",
+        "version": version("nutpie"),
+        "seed": seed,
+        "chains": chains,
+        "draws": draws,
+        "tune": tune,
+    }
+    if not hasattr(module, "regression"):
+        tree = _sampled_whole(model, module.build(observations), sampler, progress)
+        tree.attrs |= _provenance(model, observations.source, sampler, prob, module.UNITS)
+        return _checked(tree, None, {})
     if not getattr(module, "USES_UNDISCLOSED", False):
         observations = observations.with_compute
     pm_model = module.build(observations, flat_dates=flat_dates)
@@ -145,28 +160,48 @@ def fit(
             **_per_system(systems, observations, posterior),
         }
     )
-    tree.attrs = {
-        "model": model,
-        "data": json.dumps(observations.source),
-        "interval_kind": "eti",
-        "interval_prob": prob,
-        "sampler": json.dumps(
-            {
-                "name": "nutpie",
-                "version": version("nutpie"),
-                "seed": seed,
-                "chains": chains,
-                "draws": draws,
-                "tune": tune,
-            }
-        ),
-        "versions": json.dumps(_versions()),
+    tree.attrs = _provenance(model, observations.source, sampler, prob, UNITS) | {
         "priors": json.dumps(_prior_text(pm_model, likelihood, coords["transition"])),
         "reference_year": REFERENCE_YEAR,
         "flat_dates": int(flat_dates),
-        "units": json.dumps(UNITS),
     }
     left = left_out(likelihood, to_sample, to_draw, at) | pareto_k
+    return _checked(tree, likelihood, left)
+
+
+def _sampled_whole(model: str, pm_model: Any, sampler: dict, progress: bool) -> xr.DataTree:
+    """Sample every variable of a model that integrates nothing out."""
+    from bayes_compute.sampling import CompiledDensity, prior_draws
+
+    names = ("draws", "tune", "chains", "seed")
+    sampled, sample_stats = CompiledDensity(pm_model).sample(
+        {},
+        **{name: sampler[name] for name in names},
+        cores=min(sampler["chains"], os.process_cpu_count() or 1),
+        progress=progress,
+    )
+    before = prior_draws(pm_model, sampler["seed"])
+    tree = xr.DataTree.from_dict(
+        {"prior": before, "posterior": sampled, "sample_stats": sample_stats}
+    )
+    tree.attrs["priors"] = json.dumps({rv.name: rv.str_repr() for rv in pm_model.free_RVs})
+    return tree
+
+
+def _provenance(model: str, source: dict, sampler: dict, prob: float, units: dict) -> dict:
+    return {
+        "model": model,
+        "data": json.dumps(source),
+        "interval_kind": "eti",
+        "interval_prob": prob,
+        "sampler": json.dumps(sampler),
+        "versions": json.dumps(_versions()),
+        "units": json.dumps(units),
+    }
+
+
+def _checked(tree: xr.DataTree, likelihood: Any, left: dict[str, float]) -> xr.DataTree:
+    """Hold a fit to the gate, and note what it found."""
     diagnostics = diagnose(tree, likelihood, left)
     tree.attrs["diagnostics"] = json.dumps(diagnostics)
     tree.attrs["converged"] = int(not diagnostics["failures"])
@@ -174,7 +209,7 @@ def fit(
         first, *more = diagnostics["failures"]
         others = f" (and {len(more)} more)" if more else ""
         raise NotConverged(
-            f"{model}: {first['quantity']}: {first['what']} is {first['got']:.4g}, "
+            f"{tree.attrs['model']}: {first['quantity']}: {first['what']} is {first['got']:.4g}, "
             f"expected {first['expected']}{others}; {first['remedy']}",
             diagnostics,
         )

@@ -6,7 +6,8 @@ from one of the others, and an older table may hold another figure for the same 
 """
 
 import re
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -61,6 +62,8 @@ class Readings:
     from_operations, from_hardware : (n,) bool array
         Whether the published figure may have been worked out in this way: its method says so, or
         is not given.
+    source : dict
+        Provenance: name, rows (= n), sha256, as_of and selection of the table.
     """
 
     system: tuple[str, ...]
@@ -77,6 +80,7 @@ class Readings:
     chip: np.ndarray
     from_operations: np.ndarray
     from_hardware: np.ndarray
+    source: dict[str, Any]
 
     @property
     def n(self) -> int:
@@ -113,9 +117,13 @@ class Readings:
         ----------
         kept : (n,) bool array
         """
-        names = tuple(name for name, keep in zip(self.system, kept, strict=True) if keep)
-        arrays = (getattr(self, field.name)[kept] for field in fields(self)[1:])
-        return Readings(names, *arrays)
+        arrays = {f.name: getattr(self, f.name)[kept] for f in fields(self) if f.type is np.ndarray}
+        return replace(
+            self,
+            system=tuple(name for name, keep in zip(self.system, kept, strict=True) if keep),
+            source={**self.source, "rows": int(np.sum(kept))},
+            **arrays,
+        )
 
     @classmethod
     def from_systems(cls, systems: pd.DataFrame, older: pd.DataFrame | None = None) -> "Readings":
@@ -161,6 +169,7 @@ class Readings:
             np.array([_chip(label) for label in rows["training_hardware"]], dtype=int),
             ((method == "") | method.str.contains("Operation counting")).to_numpy(bool),
             ((method == "") | method.str.contains("Hardware")).to_numpy(bool),
+            {**systems.attrs.get("source", {"name": "data frame"}), "rows": len(rows)},
         )
 
 

@@ -121,7 +121,8 @@ def summary_record(dt: xr.DataTree) -> dict:
     Returns
     -------
     dict
-        Strict JSON: what is infinite or does not exist is ``None``. ``counts`` holds for each
+        Strict JSON: what is infinite or does not exist is ``None``. Of models of eras, ``counts``
+        holds for each
         era the number of systems for which it is the most probable one (``modal``) and the
         expected number (``expected``): of systems whose training compute is known and, in models
         of regimes, whose parameters are.
@@ -142,12 +143,6 @@ def summary_record(dt: xr.DataTree) -> dict:
             stored["diagnostics"],
         )
     table = summary(dt)
-    constant = dt["constant_data"].dataset
-    counted = np.isfinite(constant["log10_flop"])
-    if "parameters_sd" in dt["posterior"]:  # a model of parameters too
-        counted &= np.isfinite(constant["log10_parameters"])
-    probability = era_probability(dt).isel(system=np.flatnonzero(counted))
-    modal = probability.argmax("era").to_numpy()
     record = {
         "model": attrs["model"],
         "converged": True,
@@ -156,19 +151,10 @@ def summary_record(dt: xr.DataTree) -> dict:
         "sampler": stored["sampler"],
         "versions": stored["versions"],
         "diagnostics": stored["diagnostics"],
-        "flat_dates": bool(attrs["flat_dates"]),
-        "reference_year": float(attrs["reference_year"]),
         "priors": stored["priors"],
         "quantities": [
             {"name": name} | row.drop("prior_sd").to_dict() for name, row in table.iterrows()
         ],
-        "counts": {
-            str(era): {
-                "modal": int((modal == k).sum()),
-                "expected": float(probability.isel(era=k).sum()),
-            }
-            for k, era in enumerate(probability["era"].to_numpy())
-        },
         "prior_influence": [
             {
                 "name": name,
@@ -178,9 +164,32 @@ def summary_record(dt: xr.DataTree) -> dict:
             }
             for name, row in table.iterrows()
         ],
-        "selection_floor": floor_verdicts(dt),
     }
+    if "membership" in dt:
+        record |= {
+            "flat_dates": bool(attrs["flat_dates"]),
+            "reference_year": float(attrs["reference_year"]),
+            "counts": _counts(dt),
+            "selection_floor": floor_verdicts(dt),
+        }
     return plain(record)
+
+
+def _counts(dt: xr.DataTree) -> dict[str, dict]:
+    """Of each era, the number of systems: by where they most probably belong, and expected."""
+    constant = dt["constant_data"].dataset
+    counted = np.isfinite(constant["log10_flop"])
+    if "parameters_sd" in dt["posterior"]:  # a model of parameters too
+        counted &= np.isfinite(constant["log10_parameters"])
+    probability = era_probability(dt).isel(system=np.flatnonzero(counted))
+    modal = probability.argmax("era").to_numpy()
+    return {
+        str(era): {
+            "modal": int((modal == k).sum()),
+            "expected": float(probability.isel(era=k).sum()),
+        }
+        for k, era in enumerate(probability["era"].to_numpy())
+    }
 
 
 def floor_verdicts(dt: xr.DataTree) -> list[dict]:

@@ -22,14 +22,28 @@ from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 import pymc as pm
 import pytensor.tensor as pt
 
 from bayes_compute.confidence import DEFAULT_CONFIDENCE, WITHIN_FACTOR, log10_sd
+from bayes_compute.facts import load_facts
 from bayes_compute.observations import DOMAINS
 from bayes_compute.readings import CHIPS, CLASSES, Readings
 
 COUNTED = ("language", "other")
+UNITS = {
+    "bias": "log10 FLOP",
+    "operations_sd": "log10 FLOP",
+    "passes": "log10 FLOP",
+    "utilization": "log10",
+    "utilization_growth": "log10/year",
+    "chip_effect": "log10",
+    "utilization_sd": "log10",
+    "figure_sd": "log10 FLOP",
+    "gross_sd": "log10 FLOP",
+    "assumed": "log10",
+}
 UTILIZATION_YEAR = 2021.0  # where utilisation is read
 
 _HALF_LOG_2_PI = 0.5 * np.log(2 * np.pi)
@@ -200,6 +214,20 @@ def _log_normal(apart: Any, sd: Any) -> Any:
     return -0.5 * (apart / sd) ** 2 - pt.log(sd) - _HALF_LOG_2_PI
 
 
+def observe(systems: pd.DataFrame) -> Readings:
+    """Readings of a table, with the first figures that older tables had.
+
+    Parameters
+    ----------
+    systems : pandas.DataFrame
+        What :func:`bayes_compute.load_systems` returned.
+    """
+    until = systems.attrs["source"]["as_of"]
+    older = load_facts("system-vintages", until)
+    older = older.loc[older["vintage"] < until].sort_values("vintage", kind="stable")
+    return Readings.from_systems(systems, older)
+
+
 def build(readings: Readings) -> pm.Model:
     """Assemble the model of errors; see the module's docstring.
 
@@ -246,7 +274,7 @@ def build(readings: Readings) -> pm.Model:
             copied_operations, copied_hardware, assumed,
         )  # fmt: skip
         for kinds in itertools.product((True, False), repeat=2):
-            there = np.isfinite([readings.operations, readings.hardware]).T == kinds
+            there = kinds == np.isfinite([readings.operations, readings.hardware]).T
             alike = readings.subset(readings.compared & there.all(axis=1))
             if alike.n:  # fewer ways than all together have
                 name = " and ".join(np.array(["operations", "hardware"])[[*kinds]])
@@ -262,5 +290,17 @@ def build(readings: Readings) -> pm.Model:
     return model
 
 
+def main() -> None:
+    """Fit the newest table, and print what each way of knowing is worth."""
+    from bayes_compute import fit, load_systems, summary
+
+    readings = observe(load_systems("systems-2025-08", selection="all"))
+    print(summary(fit("calibration", readings)).round(3).to_string())
+
+
 def _by_domain(language: float, other: float) -> list[float]:
     return [language, *[other] * (len(DOMAINS) - 1)]
+
+
+if __name__ == "__main__":
+    main()
