@@ -31,7 +31,7 @@ from bayes_compute.facts import load_facts
 from bayes_compute.observations import DOMAINS
 from bayes_compute.readings import CHIPS, CLASSES, Readings
 
-COUNTED = ("language", "other")
+COUNTED, TIMED = ("language", "other"), ("operations alone", "hardware too")
 UNITS = {
     "bias": "log10 FLOP",
     "operations_sd": "log10 FLOP",
@@ -48,7 +48,7 @@ UTILIZATION_YEAR = 2021.0  # where utilisation is read
 
 _HALF_LOG_2_PI = 0.5 * np.log(2 * np.pi)
 
-_ASSUMED = 0.12  # log10: what who works with hardware takes for utilisation differs by a third
+ASSUMED = 0.12  # log10: what who works with hardware takes for utilisation differs by a third
 _NEVER, _NOTHING = 1e-300, 1e-12  # probability and precision of what cannot be: logs are finite
 _REPORTED = 0.05  # log10: a reported utilisation is rounded, and counts operations in its own way
 
@@ -60,9 +60,9 @@ class Errors(NamedTuple):
     given outside language, and ``operations_gross`` (counted), the share of gross errors. Of
     hardware: ``utilization`` in 2021, ``utilization_growth`` a year, ``chip_effect`` (chip),
     ``utilization_sd`` and ``hardware_gross``. Of figures: ``figure_sd`` and ``figure_gross``
-    (confidence). ``gross_sd`` of any gross error. Of copies: ``copied_operations`` (counted) and
-    ``copied_hardware``, shares of published figures; ``assumed``, the utilisation behind the
-    latter.
+    (confidence). ``gross_sd`` of any gross error. Of copies: ``copied_operations`` (counted, timed) and
+    ``copied_hardware``, shares of published figures; ``assumed`` (domain), the utilisation behind
+    the latter where none is reported.
     """
 
     bias: Any
@@ -113,7 +113,7 @@ def mixture(readings: Readings, errors: Errors) -> Mixture:
         Its weights sum to the density of the readings under a flat prior of log10 FLOP.
     """
     r, e, n = readings, errors, np.zeros(readings.n)
-    ways = _WAYS[:, _possible(readings)]
+    ways = possible_ways(readings)
     names = ("operations", "hardware", "published")
     there = {name: np.isfinite(getattr(r, name)) for name in names}
     read = {name: np.where(there[name], getattr(r, name), 0.0) for name in names}
@@ -155,17 +155,18 @@ def mixture(readings: Readings, errors: Errors) -> Mixture:
     # from hardware says nothing more of log10 FLOP
     copied_hardware = there["published"] & there["hardware"] & r.from_hardware & ~copied
     for way, share in (
-        (ways[0] == 2, e.copied_operations[counted] * unheld),
+        (ways[0] == 2, e.copied_operations[counted, there["hardware"].astype(int)] * unheld),
         (ways[2] == 2, e.copied_hardware * copied_hardware),
     ):
         log_weight += pt.log(pt.stack([1 - share, share]) + _NEVER)[way.astype(int)]
     used = copied_hardware & (ways[2] == 2)[:, None]
-    apart = pt.where(used, read["published"] - read["hardware"] - e.assumed, 0.0)
-    log_weight += pt.switch(used, _log_normal(apart, pt.as_tensor(_ASSUMED)), 0.0)
+    assumed = pt.switch(reported, np.where(reported, r.utilization, 0.0), e.assumed[r.domain])
+    apart = pt.where(used, read["published"] - read["hardware"] - assumed, 0.0)
+    log_weight += pt.switch(used, _log_normal(apart, pt.as_tensor(ASSUMED)), 0.0)
     return Mixture(log_weight, mean, 1 / precision)
 
 
-def _possible(readings: Readings) -> np.ndarray:
+def possible_ways(readings: Readings) -> np.ndarray:
     """Ways that differ for some of the systems: what is not there is fine, and no copy."""
     r = readings
     operations, hardware, published = (
@@ -181,7 +182,7 @@ def _possible(readings: Readings) -> np.ndarray:
     ):
         if not there.any():
             possible &= way <= limit
-    return possible
+    return _WAYS[:, possible]
 
 
 def log_revisions(readings: Readings, errors: Errors) -> Any:
@@ -240,7 +241,13 @@ def build(readings: Readings) -> pm.Model:
     pm.Model
         Its variables are the members of :class:`Errors`.
     """
-    coords = {"domain": DOMAINS, "confidence": CLASSES, "chip": CHIPS, "counted": COUNTED}
+    coords = {
+        "domain": DOMAINS,
+        "confidence": CLASSES,
+        "chip": CHIPS,
+        "counted": COUNTED,
+        "timed": TIMED,
+    }
     with pm.Model(coords=coords) as model:
         # log10: the rule holds for language models. An image counts as one but takes 30 times as
         # many operations as a token, 0.1 to 9,000 times (90 %)
@@ -265,9 +272,10 @@ def build(readings: Readings) -> pm.Model:
         figure_sd = pm.LogNormal("figure_sd", np.log(stated), 0.5, dims="confidence")
         figure_gross = pm.Beta("figure_gross", 2.0, 18.0, dims="confidence")
         gross_sd = pm.LogNormal("gross_sd", np.log(1.5), 0.3)  # log10: by a factor of 30
-        copied_operations = pm.Beta("copied_operations", 1.0, 1.0, dims="counted")
+        copied_operations = pm.Beta("copied_operations", 1.0, 1.0, dims=("counted", "timed"))
         copied_hardware = pm.Beta("copied_hardware", 1.0, 1.0)
-        assumed = pm.Normal("assumed", np.log10(0.35), 0.1)
+        # log10: who works with hardware takes it for 35 %, 24 to 51 % (90 %), by domain
+        assumed = pm.Normal("assumed", np.log10(0.35), 0.1, dims="domain")
         errors = Errors(
             bias, operations_sd, passes, operations_gross, utilization, utilization_growth,
             chip_effect, utilization_sd, hardware_gross, figure_sd, figure_gross, gross_sd,
@@ -282,8 +290,9 @@ def build(readings: Readings) -> pm.Model:
                 pm.Potential(f"with {name}", pt.logsumexp(log_weight, axis=0).sum())
         pm.Potential("older", log_revisions(readings, errors).sum())
         both = np.isfinite(readings.operations) & np.isfinite(readings.published)
-        r = readings.subset(both & readings.from_operations)
-        pm.Bernoulli("copied", copied_operations[_counted(r)], observed=r.copied)
+        r = readings.subset(both)
+        timed = np.isfinite(r.hardware).astype(int)
+        pm.Bernoulli("copied", copied_operations[_counted(r), timed], observed=r.copied)
         r = readings.subset(np.isfinite(readings.utilization))
         use = utilization + utilization_growth * (r.year - UTILIZATION_YEAR) + chip_effect[r.chip]
         pm.Normal("reported", use, utilization_sd, observed=r.utilization)
