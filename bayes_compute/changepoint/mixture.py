@@ -299,11 +299,7 @@ class MixtureRegimes:
     @cached_property
     def data(self) -> dict[str, np.ndarray]:
         """What :func:`evaluate` takes after the hyperparameters, by name."""
-        o, mass = self.observations, np.exp(self.cells.log_mass)
-        cloud, bespoke, both = mass[0, 0], mass[1, 1], mass[0, 1]
-        ordered = np.sum((np.cumsum(cloud) - cloud) * bespoke + both)
-        date = era_year(o.year)
-        each = np.searchsorted(date, np.unique(date))
+        o, mass, ordered = self.observations, np.exp(self.cells.log_mass), self.cells.ordered_mass
         x = o.year - REFERENCE_YEAR
         with np.errstate(divide="ignore"):
             return {
@@ -313,10 +309,10 @@ class MixtureRegimes:
                 "variance": np.array(o.variance),
                 "domain": np.array(o.domain),
                 "expected": self.prior.expected(x),
-                "first": np.append(each, o.n)[self.cells.position],
-                "log_cloud": np.log(cloud / ordered),
-                "log_bespoke": np.log(bespoke),
-                "log_both": np.log(both / ordered),
+                "first": self.cells.n_before(era_year(o.year)),
+                "log_cloud": np.log(mass[0, 0] / ordered),
+                "log_bespoke": np.log(mass[1, 1]),
+                "log_both": np.log(mass[0, 1] / ordered),
             }
 
     def log_likelihood(self, at: MixtureHyperparameters) -> tuple[float, np.ndarray]:
@@ -364,13 +360,7 @@ class MixtureRegimes:
         self, at: MixtureHyperparameters, rng: np.random.Generator
     ) -> dict[str, np.ndarray]:
         """Draw dates as :meth:`draw` does, as if there were no systems."""
-        date = np.empty((len(at.share), 2))
-        todo = np.arange(len(date))
-        while todo.size:
-            uniform = rng.random((2, todo.size))
-            for k, density in enumerate(self.cells.priors):
-                date[todo, k] = density.ppf(uniform[k])
-            todo = todo[date[todo, 1] <= date[todo, 0]]
+        date = self.cells.draw_prior(len(at.share), rng)
         return {"transition_year": date} | self._lines_of_compute(at)
 
     def systems(
