@@ -11,6 +11,7 @@ from matplotlib.patheffects import withStroke
 
 from bayes_compute import floor
 from bayes_compute.axes import compute_axis, parameters_axis, time_axis
+from bayes_compute.changepoint.statistics import CAPACITY_YEAR
 from bayes_compute.quoting import LARGELY_PRIOR, ends_text, median_text
 from bayes_compute.summaries import era_probability, floor_verdicts, summary
 
@@ -31,7 +32,6 @@ STYLE: dict = {
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 MARKERS = ("o", "^", "s", "D", "v")
 _RIDGE = 0.11  # height of a date's density, as a share of the axes
-_CAPACITY_YEAR = 2020.0  # DRIFT_YEAR of changepoint.regimes, which takes seconds to import
 
 
 @mpl.rc_context(STYLE)
@@ -134,7 +134,7 @@ def parameter_gap(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     holds, shown = _eras_at(dt, draws, date)
     at = date[shown[1]]
     capacity, drift = (draws[v].to_numpy()[:, None] for v in ("capacity", "drift"))
-    capacity = capacity + drift * (at - _CAPACITY_YEAR)
+    capacity = capacity + drift * (at - CAPACITY_YEAR)
     line, lower, upper = _quantiles(dt, capacity, holds[1][:, shown[1]])
 
     time_axis(ax, year, rows)
@@ -351,7 +351,7 @@ def _capacity_text(row: dict) -> str:
     ends = " to ".join(f"$10^{{{end}}}$" for end in ends_text(row).split(" to "))
     mark = f";\n{LARGELY_PRIOR}" if row["largely_prior"] else ""
     median = f"$10^{{{median_text(row)}}}$ parameters"
-    return f"capacity in {_CAPACITY_YEAR:.0f}:\n{median}\n({ends}{mark})"
+    return f"capacity in {CAPACITY_YEAR:.0f}:\n{median}\n({ends}{mark})"
 
 
 def _thinned(dt: xr.DataTree) -> xr.Dataset:

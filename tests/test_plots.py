@@ -198,12 +198,6 @@ def test_gap_keeps_what_it_says_of_the_capacity_inside(start, capacity, make_reg
     assert box.y1 <= inside.y1
 
 
-def test_gap_reads_the_capacity_in_the_year_of_the_model():
-    from bayes_compute.changepoint.regimes import DRIFT_YEAR
-
-    assert plots._CAPACITY_YEAR == DRIFT_YEAR
-
-
 def test_gap_before_any_cloud_has_no_capacity_to_show(make_regimes, ax):
     tree = make_regimes()
     posterior = tree["posterior"].dataset
