@@ -6,13 +6,13 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
 from bayes_compute import plots
-from bayes_compute.axes import in_words, with_prefix
 from bayes_compute.plots import (
     compute_over_time,
     date_posterior,
     parameter_gap,
     selection_floor,
 )
+from bayes_compute.plots.axes import in_words, with_prefix
 from bayes_compute.summaries import era_probability, summary
 
 PLOTS = (compute_over_time, parameter_gap, date_posterior, selection_floor)
