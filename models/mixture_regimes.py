@@ -32,7 +32,6 @@ import pymc as pm
 import pytensor.tensor as pt
 from pymc.distributions.transforms import Transform
 
-from bayes_compute.changepoint.dates import around, flat
 from bayes_compute.changepoint.mixture import MixturePrior, MixtureRegimes
 from bayes_compute.changepoint.op import collapsed_log_likelihood
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR
@@ -84,14 +83,8 @@ def regression(observations: Observations, flat_dates: bool = False) -> MixtureR
         Replace the priors of both dates by flat ones, from 1985 to the last system. Others stay:
         priors that are the same for all regimes would not say which is which.
     """
-    year, stated = observations.year, regimes.STATED
+    stated, dates = regimes.STATED, regimes.dates(observations.year, flat_dates)
     prior = MixturePrior(stated.parameters_level, stated.parameters_growth[0])
-    if flat_dates:
-        return MixtureRegimes.of(observations, (flat(1985, year), flat(1985, year)), prior)
-    dates = (
-        around(2008, 2, year),  # the first public cloud opened in 2006
-        around(2018, 2, year),  # clusters built for single models were announced from 2016 on
-    )
     return MixtureRegimes.of(observations, dates, prior)
 
 
@@ -119,23 +112,14 @@ def build(observations: Observations, flat_dates: bool = False) -> pm.Model:
     size, size_sd = np.array(regimes.STATED.parameters_level), regimes.STATED.parameters_level_sd
     growth_unit: Any = InUnitsOf(0.2)
     with pm.Model(coords=coords) as model:
-        # OOM/year: 2.5x a year, 0.8x to 8x (90 %)
-        growth_mean = pm.Normal("growth_mean", 0.4, 0.3, transform=growth_unit)
-        # OOM/year: regimes differ by a factor of 1.6 a year, of 1.2 to 4 (90 %)
-        growth_sd = pm.LogNormal("growth_sd", np.log(0.2), 0.7)
+        growth_mean, growth_sd = regimes.pooled_growth(transform=growth_unit)
         growth = pm.Normal(
             "growth_given_parameters", growth_mean, growth_sd, dims="era", transform=growth_unit
         )
         # log10 FLOP in 2010: a computer; a server; a cluster; within a factor of 100 either way
         level_read = pm.Normal("level_read", level_mean + read * growth, level_sd, dims="era")
         level = pm.Deterministic("level_given_parameters", level_read - read * growth, dims="era")
-        # Ten times the parameters take 4 times the compute, 0.9 to 18 times (90 %)
-        elasticity = pm.Normal("elasticity", 0.6, 0.4)
-        # log10 FLOP: systems of one regime, date and size differ by a factor of 10, of 3 to 200
-        sigma = pm.LogNormal("sigma", 0.0, 0.5, dims="era")
-        # log10 FLOP: domains differ by a factor of 5, of 2 to 70 (90 %)
-        offset_sd = pm.LogNormal("offset_sd", np.log(0.7), 0.6)
-        offset = pm.ZeroSumNormal("offset", offset_sd, dims="domain")
+        elasticity, sigma, offset = regimes.about_lines()
         # log10 parameters a year: 1.4x, 0.8x to 2.5x (90 %)
         size_growth = pm.Normal(
             "parameters_growth",

@@ -69,6 +69,35 @@ FLAT = RegimePrior(
 )
 
 
+def dates(year: np.ndarray, flat_dates: bool) -> tuple[Any, Any]:
+    """Priors of the cloud and of the bespoke transition, given when systems were published."""
+    if flat_dates:
+        return flat(1985, year), flat(1985, year)
+    return (
+        around(2008, 2, year),  # the first public cloud opened in 2006
+        around(2018, 2, year),  # clusters built for single models were announced from 2016 on
+    )
+
+
+def pooled_growth(**sampled: Any) -> tuple[Any, Any]:
+    """Mean and sd of growth over regimes, in the model at hand; how the mean is sampled."""
+    # OOM/year: 2.5x a year, 0.8x to 8x (90 %)
+    growth_mean = pm.Normal("growth_mean", 0.4, 0.3, **sampled)
+    # OOM/year: regimes differ by a factor of 1.6 a year, of 1.2 to 4 (90 %)
+    return growth_mean, pm.LogNormal("growth_sd", np.log(0.2), 0.7)
+
+
+def about_lines() -> tuple[Any, Any, Any]:
+    """Elasticity, scatter and offsets of FLOP about the line of a regime, in the model at hand."""
+    # Ten times the parameters take 4 times the compute, 0.9 to 18 times (90 %)
+    elasticity = pm.Normal("elasticity", 0.6, 0.4)
+    # log10 FLOP: systems of one regime, date and size differ by a factor of 10, of 3 to 200
+    sigma = pm.LogNormal("sigma", 0.0, 0.5, dims="era")
+    # log10 FLOP: domains differ by a factor of 5, of 2 to 70 (90 %)
+    offset_sd = pm.LogNormal("offset_sd", np.log(0.7), 0.6)
+    return elasticity, sigma, pm.ZeroSumNormal("offset", offset_sd, dims="domain")
+
+
 @lru_cache(maxsize=2)  # takes seconds, and both build and fit want it
 def regression(observations: Observations, flat_dates: bool = False) -> ThresholdRegimes:
     """Collapse the likelihood, with the priors of what is integrated out.
@@ -80,14 +109,8 @@ def regression(observations: Observations, flat_dates: bool = False) -> Threshol
         Replace the priors of both dates by flat ones, from 1985 to the last system, that of the
         capacity by one that is flat from 7 to 13, and those of levels by one for all regimes.
     """
-    year = observations.year
-    if flat_dates:
-        return ThresholdRegimes.of(observations, (flat(1985, year), flat(1985, year)), FLAT)
-    dates = (
-        around(2008, 2, year),  # the first public cloud opened in 2006
-        around(2018, 2, year),  # clusters built for single models were announced from 2016 on
-    )
-    return ThresholdRegimes.of(observations, dates, STATED)
+    prior = FLAT if flat_dates else STATED
+    return ThresholdRegimes.of(observations, dates(observations.year, flat_dates), prior)
 
 
 def build(observations: Observations, flat_dates: bool = False) -> pm.Model:
@@ -108,18 +131,7 @@ def build(observations: Observations, flat_dates: bool = False) -> pm.Model:
     likelihood = likelihood.focused(likelihood.SAMPLED_WITHOUT)
     coords = {"era": ERAS, "domain": observations.domains}
     with pm.Model(coords=coords) as model:
-        # OOM/year: 2.5x a year, 0.8x to 8x (90 %)
-        growth_mean = pm.Normal("growth_mean", 0.4, 0.3)
-        # OOM/year: regimes differ by a factor of 1.6 a year, of 1.2 to 4 (90 %)
-        growth_sd = pm.LogNormal("growth_sd", np.log(0.2), 0.7)
-        # Ten times the parameters take 4 times the compute, 0.9 to 18 times (90 %)
-        elasticity = pm.Normal("elasticity", 0.6, 0.4)
-        # log10 FLOP: systems of one regime, date and size differ by a factor of 10, of 3 to 200
-        sigma = pm.LogNormal("sigma", 0.0, 0.5, dims="era")
-        # log10 FLOP: domains differ by a factor of 5, of 2 to 70 (90 %)
-        offset_sd = pm.LogNormal("offset_sd", np.log(0.7), 0.6)
-        offset = pm.ZeroSumNormal("offset", offset_sd, dims="domain")
-        at = (growth_mean, growth_sd, elasticity, sigma, offset)
+        at = (*pooled_growth(), *about_lines())
         pm.Potential("systems", collapsed_log_likelihood(likelihood, *at))
     return model
 

@@ -277,7 +277,7 @@ def test_regimes_have_every_group_and_label(regimes_fit, some_regimes):
 def test_a_fit_integrates_parameters_out_once(some_regimes):
     regimes.regression.cache_clear()
     with pytest.raises(bc.NotConverged):
-        bc.fit("regimes", some_regimes, **SETTINGS | {"draws": 4, "tune": 1})
+        bc.fit("regimes", some_regimes, **SETTINGS | {"draws": 20, "tune": 20})
     assert regimes.regression.cache_info().misses == 1
 
 

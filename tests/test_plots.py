@@ -6,13 +6,13 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
 from bayes_compute import plots
-from bayes_compute.axes import in_words, with_prefix
 from bayes_compute.plots import (
     compute_over_time,
     date_posterior,
     parameter_gap,
     selection_floor,
 )
+from bayes_compute.plots.axes import in_words, with_prefix
 from bayes_compute.summaries import era_probability, summary
 
 PLOTS = (compute_over_time, parameter_gap, date_posterior, selection_floor)
@@ -196,12 +196,6 @@ def test_gap_keeps_what_it_says_of_the_capacity_inside(start, capacity, make_reg
     assert box.x1 <= inside.x1
     assert inside.y0 <= box.y0
     assert box.y1 <= inside.y1
-
-
-def test_gap_reads_the_capacity_in_the_year_of_the_model():
-    from bayes_compute.changepoint.regimes import DRIFT_YEAR
-
-    assert plots._CAPACITY_YEAR == DRIFT_YEAR
 
 
 def test_gap_before_any_cloud_has_no_capacity_to_show(make_regimes, ax):

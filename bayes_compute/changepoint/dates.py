@@ -161,6 +161,23 @@ class DateCells:
         with np.errstate(divide="ignore"):
             return np.log(np.maximum(mass, 0.0))
 
+    @property
+    def ordered_mass(self) -> float:
+        """Prior probability that the first of two dates comes before the second."""
+        mass = np.exp(self.log_mass)
+        before = np.cumsum(mass[0, 0]) - mass[0, 0]
+        return np.sum(before * mass[1, 1] + mass[0, 1])
+
+    def n_before(self, year: np.ndarray) -> np.ndarray:
+        """Number of systems before each cell, shape (G,), of those between whose dates they are.
+
+        Parameters
+        ----------
+        year : ndarray, shape (n,)
+            Publication dates, ascending [decimal year].
+        """
+        return np.append(np.searchsorted(year, np.unique(year)), len(year))[self.position]
+
     def log_density(self, date: np.ndarray) -> np.ndarray:
         """Log prior density of each date before they are ordered, shape of ``date`` (S, K)."""
         with np.errstate(divide="ignore"):
@@ -191,6 +208,16 @@ class DateCells:
                 above = prior.isf(prior.sf(high) + u * (prior.sf(low) - prior.sf(high)))
                 inside = np.where(prior.cdf(high) < 0.5, below, above)
                 date[todo, k] = np.clip(inside, np.nextafter(low, np.inf), high)
+            todo = todo[np.any(np.diff(date[todo], axis=1) <= 0, axis=1)]
+        return date
+
+    def draw_prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Draw ordered dates from the prior, shape (n, K)."""
+        date, todo = np.empty((n, len(self.priors))), np.arange(n)
+        while todo.size:
+            uniform = rng.random((len(self.priors), todo.size))
+            for k, prior in enumerate(self.priors):
+                date[todo, k] = prior.ppf(uniform[k])
             todo = todo[np.any(np.diff(date[todo], axis=1) <= 0, axis=1)]
         return date
 

@@ -13,7 +13,14 @@ from pytensor.link.numba.dispatch.basic import (
     register_funcify_default_op_cache_key,
 )
 
-from bayes_compute.changepoint import KERNEL_KEY, coexistence, collapse, mixture, regimes
+from bayes_compute.changepoint import (
+    KERNEL_KEY,
+    coexistence,
+    collapse,
+    membership,
+    mixture,
+    regimes,
+)
 from bayes_compute.changepoint.regression import CollapsedRegression, Hyperparameters
 
 
@@ -36,7 +43,7 @@ def _regimes(growth_mean, growth_sd, elasticity, *rest):
 
 @numba_njit
 def _mixture(level, growth, sigma, elasticity, offset, a, b, sd, share, *rest):
-    value, gradient = mixture.log_likelihood(
+    value, gradient = membership.log_likelihood(
         level, growth, sigma, elasticity.item(), offset, a, b, sd, share.item(), *rest
     )
     return np.asarray(value), gradient
@@ -91,7 +98,7 @@ class RegimesLogLikelihood(CollapsedLogLikelihood):
 class MixtureLogLikelihood(CollapsedLogLikelihood):
     """The same for regimes whose members are not known for sure."""
 
-    kernel = staticmethod(mixture.log_likelihood)
+    kernel = staticmethod(membership.log_likelihood)
     in_graph = staticmethod(_mixture)
     n_hyperparameters = len(mixture.MixtureHyperparameters._fields)
 

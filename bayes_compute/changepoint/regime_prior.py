@@ -92,3 +92,8 @@ class RegimePrior:
         growth, median = self.parameters_growth, self.parameters_sd
         mean = [[level, growth[0], np.log(median[0])] for level in self.parameters_level]
         return np.array(mean), np.tile([self.parameters_level_sd, growth[1], median[1]], (3, 1))
+
+    def expected(self, x: np.ndarray) -> np.ndarray:
+        """Log10 parameters in each regime, ``x`` years after the reference year, shape (3, n)."""
+        mean, _ = self.line
+        return mean[:, [0]] + mean[:, [1]] * x

@@ -6,9 +6,15 @@ transition is summed over its cells.
 """
 
 import math
+from dataclasses import dataclass, replace
 
 import numba as nb
 import numpy as np
+from scipy.special import digamma, logsumexp
+
+from bayes_compute.changepoint.dates import DateCells
+from bayes_compute.changepoint.regime_prior import RegimePrior
+from bayes_compute.changepoint.threads import in_threads
 
 HALF_LOG_2_PI = 0.5 * math.log(2 * math.pi)
 
@@ -111,3 +117,95 @@ def log_weights(n_above, first, log_mass, before, after, kept):
             top = np.max(weight)
             found[g, h] = top + math.log(np.sum(np.exp(weight - top)))
     return found
+
+
+@dataclass(frozen=True, eq=False)
+class Shares:
+    """Who is above each threshold, with shares and the bespoke transition summed out.
+
+    Attributes
+    ----------
+    n_above : ndarray, shape (H, n + 1)
+        Number of the first systems above each threshold.
+    first : ndarray of int, shape (C,)
+        Number of systems before each cell of dates.
+    log_mass : ndarray, shape (2, 2, C)
+        As :func:`of_cell` takes it.
+    before, after : (float, float)
+        Beta prior of the share before and after the bespoke transition.
+    log_weight : ndarray, shape (G, H)
+        Log weight of who is above, for kept cells of the cloud transition and each threshold.
+    """
+
+    n_above: np.ndarray
+    first: np.ndarray
+    log_mass: np.ndarray
+    before: tuple[float, float]
+    after: tuple[float, float]
+    log_weight: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        above: np.ndarray,
+        first: np.ndarray,
+        cells: DateCells,
+        kept: np.ndarray,
+        prior: RegimePrior,
+    ) -> "Shares":
+        """Sum up.
+
+        Parameters
+        ----------
+        above : ndarray, shape (H, n)
+            Whether systems are above each threshold, or how far they count as that, 0 to 1.
+        first : ndarray of int, shape (C,)
+        cells : DateCells
+            Of the cloud and the bespoke transition.
+        kept : ndarray of int, shape (G,)
+            Cells of the cloud transition that are summed over.
+        prior : RegimePrior
+        """
+        n_above = np.hstack([np.zeros((len(above), 1)), np.cumsum(above, axis=1)])
+        fixed = first, cells.log_mass, prior.share_before, prior.share_after
+        found = in_threads(lambda mine: log_weights(n_above[mine], *fixed, kept), len(above))
+        return cls(n_above, *fixed, np.concatenate(found, axis=1) - np.log(cells.ordered_mass))
+
+    def only(self, cells: np.ndarray, nodes: np.ndarray) -> "Shares":
+        """Some of the kept cells and thresholds."""
+        log_weight = self.log_weight[np.ix_(cells, nodes)]
+        return replace(self, n_above=self.n_above[nodes], log_weight=log_weight)
+
+    def of_cell(self, cell: int, node: int) -> np.ndarray:
+        """Log weight of cells of the bespoke transition from that of the cloud's on."""
+        n_above = self.n_above[node]
+        later = log_after(n_above, self.first, self.after)
+        return of_cell(n_above, self.first, self.log_mass, self.before, later, cell)
+
+    def posterior(self, begin, change, node) -> tuple[tuple, tuple]:
+        """Beta posterior of the share before and after a change.
+
+        Parameters
+        ----------
+        begin, change : int or ndarray of int
+            Number of systems before the cloud and before the bespoke transition.
+        node : int or ndarray of int
+            Threshold.
+        """
+        n, n_above = self.n_above.shape[1] - 1, self.n_above
+        before = n_above[node, change] - n_above[node, begin], change - begin
+        after = n_above[node, n] - n_above[node, change], n - change
+        (a, b), (c, d) = self.before, self.after
+        return (
+            (a + before[0], b + before[1] - before[0]),
+            (c + after[0], d + after[1] - after[0]),
+        )
+
+    def expected_log_odds(self, cell: int, node: int, system: np.ndarray) -> np.ndarray:
+        """Of the share of bespoke systems at the date of each of some systems, shape (U,)."""
+        weight = self.of_cell(cell, node)
+        weight = np.exp(weight - logsumexp(weight))
+        change = self.first[cell:]
+        posterior = self.posterior(self.first[cell], change, node)
+        before, after = (digamma(a) - digamma(b) for a, b in posterior)
+        return np.where(change <= system[:, None], after, before) @ weight

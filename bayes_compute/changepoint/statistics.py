@@ -5,6 +5,9 @@ import numpy as np
 REFERENCE_YEAR = 2010.0
 """Where ``level`` is read [decimal year]; ``x`` is the year less this."""
 
+CAPACITY_YEAR = 2020.0
+"""Where the ``capacity`` that parts regimes is read [decimal year]."""
+
 MAX_VARIANCE_CLASSES = 8
 
 

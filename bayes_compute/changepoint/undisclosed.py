@@ -2,7 +2,7 @@
 
 Given everything else, the parameters of such a system are integrated out in closed form (a
 truncated normal times a normal density of FLOP), and after the cloud transition its regime is
-summed out. See :class:`bayes_compute.changepoint.regimes.Undisclosed` for what the sampler takes.
+summed out. See :mod:`bayes_compute.changepoint.imputation` for what the sampler takes.
 """
 
 import math

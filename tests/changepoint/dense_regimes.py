@@ -178,7 +178,7 @@ class RegimesTwin:
         at : RegimeHyperparameters
         parameters : pair of arrays
             Instead of :attr:`parameters`.
-        stand_in : Undisclosed
+        stand_in : Imputation
             What stands for undisclosed parameters.
         """
         o, known, unknown = self.observations, self.known, np.flatnonzero(~self.known)

@@ -61,6 +61,13 @@ def test_position_counts_the_dates_before_a_transition(tau, kind):
         assert cells.position[cell] == len({t for t in YEAR if t < date})
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_systems_are_counted_before_the_cell_that_follows_their_date(kind):
+    cells = DateCells.between(YEAR, KINDS[kind])
+    expected = [np.searchsorted(YEAR, low, side="right") for low in cells.edges[:-1]]
+    assert cells.n_before(YEAR).tolist() == expected
+
+
 def test_without_transitions_cells_are_the_gaps_between_dates():
     cells = DateCells.between(YEAR, ())
     assert cells.n_cells == 6
@@ -146,13 +153,14 @@ def test_mass_in_far_tails_keeps_its_relative_accuracy():
 @pytest.mark.parametrize("kind", KINDS)
 def test_mass_of_all_sets_of_cells_is_the_probability_of_the_order(kind):
     priors = KINDS[kind][:2]
-    found = total_mass(DateCells.between(YEAR, priors).log_mass)
+    cells = DateCells.between(YEAR, priors)
     ends = np.array(sorted({e for p in priors for e in p.support() if np.isfinite(e)}))
     ends = np.concatenate([[1940.0], ends, [2300.0]])
     expected = sum(  # P(first < second), integrated between kinks of the densities
         integral(lambda t: priors[1].pdf(t) * priors[0].cdf(t), a, b) for a, b in pairwise(ends)
     )
-    assert found == pytest.approx(expected, rel=1e-9)
+    assert total_mass(cells.log_mass) == pytest.approx(expected, rel=1e-9)
+    assert cells.ordered_mass == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("n_transitions", [1, 2, 3])

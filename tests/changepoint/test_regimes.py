@@ -9,7 +9,6 @@ from dense import REFERENCE_YEAR, increasing_mass, made_up, small
 from dense_regimes import BESPOKE, CLOUD, DIY, RegimesTwin
 from scipy import special, stats
 
-from bayes_compute.changepoint import regimes as module
 from bayes_compute.changepoint import truncated
 from bayes_compute.changepoint.regimes import (
     RegimeHyperparameters,
@@ -79,26 +78,28 @@ def regimes_of(observations, kind: str = "normal", prior=PRIOR, n_drifts=3) -> T
 def both_of(data: str, kind: str) -> tuple[ThresholdRegimes, RegimesTwin]:
     observations = some_systems(data)
     regimes = regimes_of(observations, kind)
-    nodes = regimes.capacity, regimes.drift, regimes.log_threshold
-    return regimes, RegimesTwin(observations, DATES[kind], PRIOR, *nodes)
+    nodes = regimes.thresholds
+    nodes_of_twin = nodes.capacity, nodes.drift, nodes.log_mass
+    return regimes, RegimesTwin(observations, DATES[kind], PRIOR, *nodes_of_twin)
 
 
 def given(regimes: ThresholdRegimes, twin: RegimesTwin) -> tuple[np.ndarray, np.ndarray]:
     """The package's evidences of parameters, averaged over cells of the capacity."""
     early = np.full(twin.n_cells, -np.inf)
     late = np.full((len(twin.threshold), 2, twin.n_cells), -np.inf)
-    early[regimes.kept_cells], late[:, :, regimes.kept_cells] = regimes.early, regimes.late
+    kept, parameters = regimes.kept_cells, regimes.parameters
+    early[kept], late[:, :, kept] = parameters.early, parameters.late
     unit, weight = LEGENDRE
-    inside = regimes.slope.sum(axis=1) * regimes.width[:, None] / 2
+    inside = parameters.slope.sum(axis=1) * regimes.thresholds.width[:, None] / 2
     mean = special.logsumexp(inside[..., None] * unit, b=weight / 2, axis=-1)
-    late[:, 0, regimes.kept_cells] += mean
+    late[:, 0, kept] += mean
     return early, late
 
 
 @cache
 def expected_at(data: str, kind: str, point: str) -> np.ndarray:
     regimes, twin = both_of(data, kind)
-    return twin.log_weight(at_of(point), given(regimes, twin), regimes.undisclosed)
+    return twin.log_weight(at_of(point), given(regimes, twin), regimes.imputation)
 
 
 def at_of(point: str) -> RegimeHyperparameters:
@@ -217,7 +218,7 @@ def test_evidence_of_parameters_is_that_of_each_regimes_systems(data, kind):
             mine = list(twin.members(k, regimes.kept_cells[g], h))
             mean, sd = (np.array(each) for each in twin.line_prior(k))
             args = x[mine], p[mine], twin.threshold[h, mine], (0.0, 1.0, -1.0)[k], mean, sd
-            found = regimes.early[g] if k == 0 else regimes.late[h, k - 1, g]
+            found = regimes.parameters.early[g] if k == 0 else regimes.parameters.late[h, k - 1, g]
             fine = truncated.quadrature(mean.copy(), *args, node, np.log(weight / weight.sum()))
             coarse = truncated.laplace(mean.copy(), *args, np.zeros((3, 3)))
             # Modes are found to sqrt(1e-7) posterior sds, and the determinant has a slope there
@@ -238,9 +239,10 @@ def test_log_likelihood_is_that_of_the_model_itself(data):
     o = some_systems(data)
     regimes = ThresholdRegimes.of(o, DATES["normal"], PRIOR, widest=0.2, n_drifts=1)
     unit, weight = np.polynomial.legendre.leggauss(2)
-    capacity = regimes.capacity[:, None] + regimes.width[:, None] / 2 * unit
-    density = PRIOR.capacity.pdf(capacity) * regimes.width[:, None] / 2 * weight
-    nodes = capacity.ravel(), np.repeat(regimes.drift, 2), np.log(density.ravel())
+    nodes, half = regimes.thresholds, regimes.thresholds.width[:, None] / 2
+    capacity = nodes.capacity[:, None] + half * unit
+    density = PRIOR.capacity.pdf(capacity) * half * weight
+    nodes = capacity.ravel(), np.repeat(nodes.drift, 2), np.log(density.ravel())
     twin = RegimesTwin(o, DATES["normal"], PRIOR, *nodes)
     expected = special.logsumexp(twin.log_weight(AT))
     assert abs(regimes.log_likelihood(AT)[0] - expected) < 0.06
@@ -267,14 +269,13 @@ def test_slopes_are_those_of_the_evidence_in_the_capacity():
     """
     o = more_systems()
     regimes = ThresholdRegimes.of(o, DATES["normal"], PRIOR, widest=0.1, n_drifts=1)
+    threshold = regimes.thresholds.at(o.year)
     steepest, step = 0.0, 1e-3
     for g, h in np.argwhere(regimes.probability(AT) > 1e-3):
         start = regimes.first[regimes.kept_cells[g]]
         for k, side in ((CLOUD, 1.0), (BESPOKE, -1.0)):
             mine = start + np.flatnonzero(regimes.above[h, start:] == (k == BESPOKE))
-            x, p, edge = (
-                each[mine] for each in (o.year - 2010, o.log10_parameters, regimes.threshold[h])
-            )
+            x, p, edge = (each[mine] for each in (o.year - 2010, o.log10_parameters, threshold[h]))
             mean, sd = (each[k] for each in PRIOR.line)
             factor, at, value = np.zeros((3, 3)), mean.copy(), []
             for shift in (-step, step, 0.0):
@@ -285,7 +286,7 @@ def test_slopes_are_those_of_the_evidence_in_the_capacity():
                 - truncated.edge_slope(at - e, x, edge, side)
                 for e in np.linalg.inv(factor) * 0.01
             ]
-            found = regimes.slope[h, k - 1, g]
+            found = regimes.parameters.slope[h, k - 1, g]
             bound = np.linalg.norm(change) / 0.02
             assert abs(found - expected) < bound + 0.1
             steepest = max(steepest, abs(expected) / (bound + 0.1))
@@ -297,7 +298,7 @@ def test_slopes_are_those_of_the_evidence_in_the_capacity():
 
 @pytest.fixture
 def nothing_is_hopeless(monkeypatch):
-    monkeypatch.setattr(module, "_HOPELESS", np.inf)
+    monkeypatch.setattr(ThresholdRegimes, "HOPELESS", np.inf)
 
 
 @pytest.mark.parametrize("kind", DATES)
@@ -311,7 +312,7 @@ def test_prior_of_dates_and_thresholds_adds_to_one(kind, nothing_is_hopeless):
     o = replace(o, log10_flop=nothing, variance=nothing)
     regimes = regimes_of(with_parameters(o, np.full(o.n, -2.0)), kind, prior)
     assert not regimes.above.any()
-    weight = np.exp(regimes.log_bespoke + regimes.log_threshold)
+    weight = np.exp(regimes.shares.log_weight + regimes.thresholds.log_mass)
     assert weight.sum() == pytest.approx(1, abs=8e-6)
 
 
@@ -319,11 +320,12 @@ def test_prior_of_dates_and_thresholds_adds_to_one(kind, nothing_is_hopeless):
 def test_drifts_stand_for_the_prior_around_them(n_drifts, nothing_is_hopeless):
     prior = replace(PRIOR, drift=stats.norm(0.1, 0.1))
     regimes = regimes_of(some_systems(), prior=prior, n_drifts=n_drifts)
-    drifts, step = regimes.drifts, regimes.drift_step
+    nodes = regimes.thresholds
+    drifts, step = nodes.drifts, nodes.drift_step
     middle = (drifts[1:] + drifts[:-1]) / 2
     mass = np.diff(prior.drift.cdf([-np.inf, *middle, np.inf]))
-    np.testing.assert_allclose(regimes.drift_mass, mass, rtol=1e-12)
-    found = [np.exp(regimes.log_threshold[regimes.drift == drift]).sum() for drift in drifts]
+    np.testing.assert_allclose(nodes.drift_mass, mass, rtol=1e-12)
+    found = [np.exp(nodes.log_mass[nodes.drift == drift]).sum() for drift in drifts]
     np.testing.assert_allclose(found, mass, rtol=1e-9)
     if n_drifts > 1:
         np.testing.assert_allclose(np.diff(drifts), step, rtol=1e-9)
@@ -332,7 +334,7 @@ def test_drifts_stand_for_the_prior_around_them(n_drifts, nothing_is_hopeless):
         # No further apart than 1.5 sds of their posterior as coarse drifts show it, which is not
         # narrower than the posterior of all by much
         weight = regimes.probability(regimes.mode).sum(axis=0)
-        sd = np.sqrt(np.cov(regimes.drift, aweights=weight, ddof=0))
+        sd = np.sqrt(np.cov(nodes.drift, aweights=weight, ddof=0))
         assert step < 2 * sd
 
 
@@ -344,10 +346,11 @@ def test_thresholds_put_each_system_above_with_its_probability(seed, nothing_is_
     """
     o = some_systems(seed=seed)
     regimes = ThresholdRegimes.of(o, DATES["normal"], PRIOR, widest=0.3, n_drifts=4)
-    for drift, mass_of_drift in zip(regimes.drifts, regimes.drift_mass, strict=True):
-        here = regimes.drift == drift
-        assert np.max(regimes.width[here]) < 0.3 + 1e-9
-        mass = np.exp(regimes.log_threshold[here]) / mass_of_drift
+    nodes = regimes.thresholds
+    for drift, mass_of_drift in zip(nodes.drifts, nodes.drift_mass, strict=True):
+        here = nodes.drift == drift
+        assert np.max(nodes.width[here]) < 0.3 + 1e-9
+        mass = np.exp(nodes.log_mass[here]) / mass_of_drift
         position = o.log10_parameters - drift * (o.year - 2020)
         found, expected = mass @ regimes.above[here], PRIOR.capacity.cdf(position)
         alike = np.min(np.abs(np.subtract.outer(position, position)) + np.eye(o.n), axis=1) < 0.01
@@ -363,7 +366,7 @@ def test_what_is_hopeless_does_not_matter(data, monkeypatch):
     """
     o = more_systems(40, 0.4, 2.0, data)
     regimes = regimes_of(o, n_drifts=1)
-    monkeypatch.setattr(module, "_HOPELESS", np.inf)
+    monkeypatch.setattr(ThresholdRegimes, "HOPELESS", np.inf)
     complete = regimes_of(o, n_drifts=1)
     assert regimes.constant.size < 0.8 * complete.constant.size
     found = [each.log_likelihood(regimes.mode)[0] for each in (regimes, complete)]
@@ -494,8 +497,9 @@ def drawn(request):
 
 def nodes_of(regimes, draws) -> np.ndarray:
     """Which cell of capacity and drift each draw is in."""
-    capacity = np.abs(draws["capacity"][:, None] - regimes.capacity) <= regimes.width / 2
-    drift = np.abs(draws["drift"][:, None] - regimes.drift) <= regimes.drift_step / 2
+    nodes = regimes.thresholds
+    capacity = np.abs(draws["capacity"][:, None] - nodes.capacity) <= nodes.width / 2
+    drift = np.abs(draws["drift"][:, None] - nodes.drift) <= nodes.drift_step / 2
     assert np.all((capacity & drift).sum(axis=1) == 1)
     return np.argmax(capacity & drift, axis=1)
 
@@ -517,18 +521,19 @@ def test_cells_of_both_dates_are_drawn_from_their_joint_posterior(drawn):
 
 def test_thresholds_are_drawn_from_their_posterior(drawn):
     regimes, _, share, draws = drawn
-    count = np.bincount(nodes_of(regimes, draws), minlength=len(regimes.capacity))
+    count = np.bincount(nodes_of(regimes, draws), minlength=share.shape[1])
     assert within_five_sds(count, share.sum(axis=0))
 
 
 def test_drifts_are_even_and_capacities_steep_within_their_cells(drawn):
     regimes, _, _, draws = drawn
-    node, cell = nodes_of(regimes, draws), cells_of(regimes, draws)[:, 0]
+    nodes, node = regimes.thresholds, nodes_of(regimes, draws)
+    cell = cells_of(regimes, draws)[:, 0]
     row = np.searchsorted(regimes.kept_cells, cell)
-    assert is_uniform((draws["drift"] - regimes.drift[node]) / regimes.drift_step + 0.5)
-    steep = regimes.slope[node, :, row].sum(axis=1) * regimes.width[node]
+    assert is_uniform((draws["drift"] - nodes.drift[node]) / nodes.drift_step + 0.5)
+    steep = regimes.parameters.slope[node, :, row].sum(axis=1) * nodes.width[node]
     assert np.abs(steep).max() > 0.5
-    place = (draws["capacity"] - regimes.capacity[node]) / regimes.width[node]
+    place = (draws["capacity"] - nodes.capacity[node]) / nodes.width[node]
     steep = np.where(np.abs(steep) < 1e-4, 1e-4, steep)
     assert is_uniform(np.expm1(steep * (place + 0.5)) / np.expm1(steep))
 

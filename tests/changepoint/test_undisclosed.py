@@ -161,12 +161,12 @@ def whole(which: str) -> tuple[ThresholdRegimes, np.ndarray, np.ndarray]:
     p[UNDISCLOSED[which]] = np.nan
     o = replace(o, log10_parameters=p)
     regimes = ThresholdRegimes.of(o, DATES, PRIOR, widest=1.0, n_drifts=1)
-    twin = RegimesTwin(o, DATES, PRIOR, regimes.capacity, regimes.drift, regimes.log_threshold)
+    nodes, kept = regimes.thresholds, regimes.kept_cells
+    twin = RegimesTwin(o, DATES, PRIOR, nodes.capacity, nodes.drift, nodes.log_mass)
     early, late = twin.parameters
-    kept = regimes.kept_cells
-    regimes = replace(
-        regimes, width=0 * regimes.width, early=early[kept], late=late[:, :, kept].copy()
-    )
+    parameters = replace(regimes.parameters, early=early[kept], late=late[:, :, kept].copy())
+    nodes = replace(nodes, width=0 * nodes.width)
+    regimes = replace(regimes, thresholds=nodes, parameters=parameters)
     return regimes, *twin.with_regimes(AT)
 
 
@@ -195,7 +195,7 @@ def test_weighted_draws_give_the_evidence_and_the_regimes_of_the_undisclosed(whi
         draws = regimes.draw(many, np.random.default_rng(b))
         weight = np.exp(draws["log_weight"])
         ratio[b] = weight.mean()
-        found = draws["regime"][:, regimes.unknown]
+        found = draws["regime"][:, regimes.imputation.unknown]
         count[b] = [weight @ (found == k) / N_EACH for k in range(3)]
     error = ratio.std(ddof=1) / np.sqrt(N_BATCHES)
     assert error < 0.01 * ratio.mean()

@@ -1,0 +1,148 @@
+"""Lines of parameters in each regime, integrated out for each cell of dates and each threshold.
+
+They do not meet training compute, so that this comes before anything is sampled: by Laplace's
+approximation first, which tells what is probable, and there by quadrature.
+"""
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bayes_compute.changepoint import truncated
+from bayes_compute.changepoint.coexistence import BESPOKE, CLOUD, DIY
+from bayes_compute.changepoint.regime_prior import RegimePrior
+from bayes_compute.changepoint.statistics import REFERENCE_YEAR
+from bayes_compute.changepoint.threads import in_threads
+from bayes_compute.changepoint.thresholds import SIDE, Thresholds
+from bayes_compute.observations import Observations
+
+_REFINED = 1e-3  # probability of all whose parameters are left to Laplace's approximation
+_NODES, _LOG_WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
+_LOG_WEIGHTS = np.log(_LOG_WEIGHTS / _LOG_WEIGHTS.sum())
+
+
+@dataclass(frozen=True, eq=False)
+class ParameterLines:
+    """Systems whose parameters are known, and what they say with their lines integrated out.
+
+    Attributes
+    ----------
+    x, p : ndarray, shape (n,)
+        Years since the reference year, and log10 parameters, in the order of dates.
+    threshold, above : ndarray, shape (H, n)
+        Capacity at their dates, and whether they exceed it.
+    first : ndarray of int, shape (G,)
+        Number of them before each cell of the cloud transition.
+    mean, sd : ndarray, shape (3, 3)
+        Prior of level, growth and log sd of a line, a row a regime.
+    early : ndarray, shape (G,)
+        Log evidence of DIY systems.
+    late : ndarray, shape (H, 2, G)
+        Log evidence of cloud and bespoke systems.
+    line : ndarray, shape (H, 2, G, 3)
+        Modes of their level, growth and log sd.
+    slope : ndarray, shape (H, 2, G)
+        Slope of the log evidence in the capacity, inside its cell.
+    """
+
+    x: np.ndarray
+    p: np.ndarray
+    threshold: np.ndarray
+    above: np.ndarray
+    first: np.ndarray
+    mean: np.ndarray
+    sd: np.ndarray
+    early: np.ndarray
+    late: np.ndarray
+    line: np.ndarray
+    slope: np.ndarray
+
+    @classmethod
+    def of(
+        cls,
+        observations: Observations,
+        thresholds: Thresholds,
+        n_before: np.ndarray,
+        prior: RegimePrior,
+    ) -> "ParameterLines":
+        """Integrate by Laplace's approximation; by quadrature for DIY, which is done but once.
+
+        Parameters
+        ----------
+        observations : Observations
+        thresholds : Thresholds
+        n_before : ndarray of int, shape (G,)
+            Number of systems before each cell of the cloud transition.
+        prior : RegimePrior
+        """
+        o, known = observations, np.flatnonzero(np.isfinite(observations.log10_parameters))
+        x, p = o.year[known] - REFERENCE_YEAR, o.log10_parameters[known]
+        threshold = thresholds.at(o.year[known])
+        above, first = p > threshold, np.searchsorted(known, n_before)
+        mean, sd = prior.line
+        parts = in_threads(
+            lambda h: truncated.scan(x, p, threshold[h], above[h], first, mean[1:], sd[1:]),
+            len(threshold),
+        )
+        late, line, slope = (np.concatenate(part) for part in zip(*parts, strict=True))
+        empty = np.empty(len(first))
+        found = cls(x, p, threshold, above, first, mean, sd, empty, late, line, slope)
+        early = [
+            truncated.quadrature(mean[DIY].copy(), *found.systems(DIY, g, 0), _NODES, _LOG_WEIGHTS)
+            for g in range(len(first))
+        ]
+        return replace(found, early=np.array(early))
+
+    def only(self, cells: np.ndarray, nodes: np.ndarray) -> "ParameterLines":
+        """Some of the cells and thresholds."""
+        return replace(
+            self,
+            threshold=self.threshold[nodes],
+            above=self.above[nodes],
+            first=self.first[cells],
+            early=self.early[cells],
+            late=self.late[nodes][:, :, cells],
+            line=self.line[nodes][:, :, cells],
+            slope=self.slope[nodes][:, :, cells],
+        )
+
+    def systems(self, k: int, g: int, h: int) -> tuple:
+        """What :mod:`truncated` takes of one regime's systems, given cell and threshold."""
+        if k == DIY:
+            chosen = np.arange(self.first[g])
+        else:
+            chosen = self.first[g] + np.flatnonzero(
+                self.above[h, self.first[g] :] == (k == BESPOKE)
+            )
+        edge = self.threshold[h, chosen]
+        return self.x[chosen], self.p[chosen], edge, SIDE[k], self.mean[k], self.sd[k]
+
+    def mode(self, k: int, g: int, h: int) -> np.ndarray:
+        """Where to seek the mode of a regime's line from, shape (3,)."""
+        return self.mean[k].copy() if k == DIY else self.line[h, k - 1, g].copy()
+
+    def refined(self, probability: np.ndarray) -> "ParameterLines":
+        """Integrate by quadrature where cells and thresholds are probable (G, H)."""
+        order = np.argsort(probability, axis=None)
+        n_without = np.searchsorted(np.cumsum(probability.ravel()[order]), _REFINED)
+        pairs = [divmod(int(pair), probability.shape[1]) for pair in order[n_without:]]
+        wanted = {}  # cells between which no system lies on this side have the same evidence
+        for g, h in pairs:
+            for k in (CLOUD, BESPOKE):
+                n_members = len(self.systems(k, g, h)[0])
+                wanted.setdefault((k, h, n_members), []).append(g)
+        late, slope = self.late.copy(), self.slope.copy()
+
+        def refine(item: tuple) -> None:
+            (k, h, _), rows = item
+            at = self.mode(k, rows[0], h)
+            x, p, edge, side, *prior = self.systems(k, rows[0], h)
+            late[h, k - 1, rows] = truncated.quadrature(
+                at, x, p, edge, side, *prior, _NODES, _LOG_WEIGHTS
+            )
+            slope[h, k - 1, rows] = truncated.edge_slope(at, x, edge, side)
+
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(refine, wanted.items()))
+        return replace(self, late=late, slope=slope)

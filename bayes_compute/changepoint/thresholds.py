@@ -1,0 +1,212 @@
+"""Thresholds between cloud and bespoke systems: nodes of a capacity and its drift.
+
+A system published at ``year`` is above the threshold where its log10 parameters exceed
+``capacity + drift (year - 2020)``. Given the drift, who is above does not depend on the capacity
+between two systems next to each other on the scale of ``log10 parameters - drift (year - 2020)``:
+those gaps are the cells of the capacity.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from bayes_compute.changepoint.dates import Density
+from bayes_compute.changepoint.regime_prior import RegimePrior
+from bayes_compute.changepoint.statistics import CAPACITY_YEAR
+from bayes_compute.observations import Observations
+
+SIDE = np.array([0.0, 1.0, -1.0])
+"""Where a regime's parameters lie: DIY anywhere, cloud below the threshold, bespoke above it."""
+
+_TAIL = 1e-6  # prior probability of capacities beyond which none are looked at
+_DRIFT_TAIL = 5e-4  # and of drifts
+_FINEST = 0.01  # log10 parameters, between which systems are not told apart
+_APART, _NARROWEST = 1.5, 0.01  # of drifts: in sds of their posterior; log10 parameters a year
+
+
+@dataclass(frozen=True, eq=False)
+class Thresholds:
+    """Nodes of the threshold, each in the middle of a cell of the capacity.
+
+    Attributes
+    ----------
+    capacity, drift, width : ndarray, shape (H,)
+        Nodes, and the widths of their cells.
+    log_mass : ndarray, shape (H,)
+        Their log prior probability.
+    drifts : ndarray
+        Nodes of the drift, ascending.
+    drift_mass : ndarray
+        Prior probability of each.
+    """
+
+    capacity: np.ndarray
+    drift: np.ndarray
+    width: np.ndarray
+    log_mass: np.ndarray
+    drifts: np.ndarray
+    drift_mass: np.ndarray
+
+    @classmethod
+    def of(
+        cls, observations: Observations, prior: RegimePrior, widest: float, n_drifts: int
+    ) -> "Thresholds":
+        """Lay out nodes on so many drifts, evenly spaced over all but a thousandth of the prior.
+
+        Parameters
+        ----------
+        observations : Observations
+        prior : RegimePrior
+        widest : float
+            No cell of the capacity is wider [log10 parameters].
+        n_drifts : int
+        """
+        drifts = _even(prior.drift, n_drifts)
+        return cls._on(observations, prior, widest, drifts, np.ones(n_drifts, dtype=bool))
+
+    def finer(
+        self, observations: Observations, prior: RegimePrior, widest: float, weight: np.ndarray
+    ) -> "Thresholds | None":
+        """Lay out nodes on drifts that are 1.5 sds of their posterior apart, or closer.
+
+        Parameters
+        ----------
+        observations, prior, widest
+            As in :meth:`of`.
+        weight : ndarray, shape (H,)
+            Posterior probability of the nodes; finer drifts are near these only.
+
+        Returns
+        -------
+        Thresholds, or None if drifts are as close already
+        """
+        n, sd = len(self.drifts), np.sqrt(weight @ (self.drift - weight @ self.drift) ** 2)
+        step = (self.drifts[-1] - self.drifts[0]) / max(n - 1, 1)
+        parts = math.ceil(step / max(_APART * float(sd), _NARROWEST))
+        if parts <= 1:
+            return None
+        drifts = _even(prior.drift, parts * (n - 1) + 1)
+        near = np.abs(drifts[:, None] - np.unique(self.drift)).min(axis=1) < step
+        return self._on(observations, prior, widest, drifts, near)
+
+    @classmethod
+    def _on(
+        cls,
+        observations: Observations,
+        prior: RegimePrior,
+        widest: float,
+        drifts: np.ndarray,
+        kept: np.ndarray,
+    ) -> "Thresholds":
+        """Nodes on some of these drifts, each of which stands for the prior around it."""
+        edges = (drifts[1:] + drifts[:-1]) / 2
+        drift_mass = np.diff(np.concatenate([[0.0], prior.drift.cdf(edges), [1.0]]))[kept]
+        drifts = drifts[kept]
+        parts = [_capacities(observations, prior.capacity, drift, widest) for drift in drifts]
+        # Up and down in turn, so that few systems change sides from one to the next
+        parts = [
+            part if turn % 2 == 0 else tuple(each[::-1] for each in part)
+            for turn, part in enumerate(parts)
+        ]
+        n_capacities = [len(part[0]) for part in parts]
+        capacity, width, mass = (np.concatenate(part) for part in zip(*parts, strict=True))
+        log_mass = np.log(mass * np.repeat(drift_mass, n_capacities))
+        return cls(capacity, np.repeat(drifts, n_capacities), width, log_mass, drifts, drift_mass)
+
+    def only(self, nodes: np.ndarray) -> "Thresholds":
+        """Some of the nodes."""
+        return replace(
+            self,
+            capacity=self.capacity[nodes],
+            drift=self.drift[nodes],
+            width=self.width[nodes],
+            log_mass=self.log_mass[nodes],
+        )
+
+    @property
+    def drift_step(self) -> float:
+        """Distance between drifts [log10 parameters a year]."""
+        return float(np.diff(self.drifts).min()) if len(self.drifts) > 1 else 0.0
+
+    def at(self, year: np.ndarray) -> np.ndarray:
+        """Log10 parameters at each date, shape (H, n)."""
+        return self.capacity[:, None] + self.drift[:, None] * (year - CAPACITY_YEAR)
+
+    def puts_above(self, observations: Observations) -> np.ndarray:
+        """Whether a system's parameters are known to exceed each, shape (H, n)."""
+        return observations.log10_parameters > self.at(observations.year)
+
+    def log_mean(self, slope: np.ndarray) -> np.ndarray:
+        """Log of the mean over each cell of what is one in the middle; its log has these slopes.
+
+        Parameters
+        ----------
+        slope : ndarray, shape (..., H)
+            In the capacity.
+        """
+        half = slope * self.width / 2
+        size = np.maximum(np.abs(half), 1e-9)
+        log_sinhc = size + np.log(-np.expm1(-2 * size) / (2 * size))
+        return np.where(np.abs(half) > 1e-4, log_sinhc, half**2 / 6)
+
+    def draw(
+        self, node: np.ndarray, slope: np.ndarray, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Draw capacity and drift within the cells of nodes.
+
+        Parameters
+        ----------
+        node : ndarray of int, shape (S,)
+        slope : ndarray, shape (S,)
+            Of the log density in the capacity; the drift is even.
+        rng : numpy.random.Generator
+        """
+        width = self.width[node]
+        steep = slope * width
+        steep = np.where(np.abs(steep) > 1e-6, steep, 1e-6)
+        # Inverse of the distribution function of a density exp(steep x) between -1/2 and 1/2
+        u, top = rng.random(len(node)), np.abs(steep) / 2
+        inside = np.log((1 - u) * np.exp(-steep / 2 - top) + u * np.exp(steep / 2 - top)) + top
+        drift = self.drift[node] + self.drift_step * (rng.random(len(node)) - 0.5)
+        return self.capacity[node] + width * inside / steep, drift
+
+    def ends(
+        self, prior: Density, capacity: np.ndarray, drift: np.ndarray
+    ) -> Iterator[tuple[str, None, float, float, float]]:
+        """Shares of draws in the outermost cells of the capacity, and at the outermost drifts.
+
+        See :meth:`bayes_compute.changepoint.regimes.ThresholdRegimes.grid_ends`; ``prior`` is that
+        of the capacity.
+        """
+        low, high = float(prior.ppf(_TAIL)) + 0.1, float(prior.isf(_TAIL)) - 0.1
+        yield "capacity", None, low, float(np.mean(capacity < low)), float(prior.cdf(low))
+        yield "capacity", None, high, float(np.mean(capacity > high)), float(prior.sf(high))
+        for node, mass in zip(self.drifts[[0, -1]], self.drift_mass[[0, -1]], strict=True):
+            at_node = float(np.mean(np.abs(drift - node) <= self.drift_step / 2))
+            yield "drift", None, float(node), at_node, float(mass)
+
+
+def _even(prior: Density, n: int) -> np.ndarray:
+    """Nodes of the drift, from one tail of its prior to the other; one is in their middle."""
+    ends = float(prior.ppf(_DRIFT_TAIL)), float(prior.isf(_DRIFT_TAIL))
+    return np.linspace(*ends, n) if n > 1 else np.array([np.mean(ends)])
+
+
+def _capacities(
+    observations: Observations, prior: Density, drift: float, widest: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Middle, width and prior mass of the cells of the capacity, given its drift."""
+    position = observations.log10_parameters - drift * (observations.year - CAPACITY_YEAR)
+    low, high = float(prior.ppf(_TAIL)), float(prior.isf(_TAIL))
+    cut = [low]
+    for edge in np.append(np.unique(position[(position > low) & (position < high)]), high):
+        if edge - cut[-1] >= _FINEST:
+            parts = int(np.ceil((edge - cut[-1]) / widest - 1e-9))
+            cut += list(np.linspace(cut[-1], edge, parts + 1)[1:])
+    edges = np.array([*cut[:-1], high])
+    cdf, sf = prior.cdf(edges), prior.sf(edges)
+    mass = np.where(cdf[1:] < 0.5, np.diff(cdf), -np.diff(sf))
+    kept = mass > 0
+    return ((edges[1:] + edges[:-1]) / 2)[kept], np.diff(edges)[kept], mass[kept] / mass.sum()
