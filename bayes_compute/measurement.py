@@ -13,8 +13,8 @@ import xarray as xr
 from scipy.special import log_ndtr, logsumexp
 
 from bayes_compute.confidence import Z90
-from bayes_compute.models.calibration import Errors, Mixture, mixture
 from bayes_compute.observations import known
+from bayes_compute.reading_mixture import Errors, Mixture, mixture
 from bayes_compute.readings import Readings
 
 _DRAWS = 100  # of the errors, over which moments are averaged: they vary little

@@ -14,6 +14,7 @@ import bayes_compute as bc
 from bayes_compute.facts import load_facts
 from bayes_compute.measurement import mixtures, some_draws
 from bayes_compute.models import calibration
+from bayes_compute.reading_mixture import ASSUMED, possible_ways
 from bayes_compute.readings import CLASSES, Readings
 
 FOLDS = 5
@@ -39,7 +40,9 @@ def hold_out_figures() -> None:
         fit = bc.fit("calibration", readings.subset(fold != k), progress=False)
         wanted = (fold == k) & np.isfinite(readings.published) & others.any(axis=0)
         found.append(_predicted(readings.subset(wanted), fit))
-    truth, operations, hardware, *quantiles = (np.concatenate(part) for part in zip(*found))
+    truth, operations, hardware, *quantiles = (
+        np.concatenate(part) for part in zip(*found, strict=True)
+    )
     print(f"{len(truth)} published figures, each predicted by a fit that did not see its system")
     _coverage(truth, np.array(quantiles))
     middle = quantiles[2]
@@ -61,7 +64,7 @@ def _predicted(readings: Readings, fit) -> tuple[np.ndarray, ...]:
     log_weight, mean, variance = mixtures(hidden, fit)
     draws, rng = some_draws(fit), np.random.default_rng(1)
     n_draws, n_ways, n = log_weight.shape
-    holds = calibration.possible_ways(hidden)[0] == 2
+    holds = possible_ways(hidden)[0] == 2
     quantiles = np.empty((5, n))
     for i in range(n):
         weight = np.exp(log_weight[:, :, i])
@@ -79,7 +82,7 @@ def _predicted(readings: Readings, fit) -> tuple[np.ndarray, ...]:
             reported = np.isfinite(readings.utilization[i])
             assumed = draws["assumed"][draw, readings.domain[i]]
             assumed = readings.utilization[i] if reported else assumed
-            assumed = assumed + calibration.ASSUMED * rng.standard_normal(way.shape)
+            assumed = assumed + ASSUMED * rng.standard_normal(way.shape)
             figure = np.where(copied, readings.hardware[i] + assumed, figure)
         figure = np.where(holds[way], readings.operations[i], figure)
         quantiles[:, i] = np.quantile(figure, [0.05, 0.25, 0.5, 0.75, 0.95])
