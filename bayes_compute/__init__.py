@@ -22,8 +22,10 @@ if TYPE_CHECKING:
     from bayes_compute.facts import load_facts
     from bayes_compute.flop import training_flop
     from bayes_compute.inference import fit
+    from bayes_compute.measurement import with_evidence
     from bayes_compute.observations import Observations
     from bayes_compute.quoting import quote
+    from bayes_compute.readings import Readings
     from bayes_compute.summaries import summary
     from bayes_compute.systems import load_systems
 
@@ -33,6 +35,7 @@ __all__ = [
     "InputError",
     "NotConverged",
     "Observations",
+    "Readings",
     "fit",
     "load_facts",
     "load_systems",
@@ -41,6 +44,7 @@ __all__ = [
     "summary",
     "training_flop",
     "transitions",
+    "with_evidence",
 ]
 
 # No function shares its name with a module of this package: importing such a module would
@@ -49,6 +53,7 @@ _HOME = {
     "InputError": "errors",
     "NotConverged": "errors",
     "Observations": "observations",
+    "Readings": "readings",
     "fit": "inference",
     "load_facts": "facts",
     "load_systems": "systems",
@@ -56,6 +61,7 @@ _HOME = {
     "summary": "summaries",
     "training_flop": "flop",
     "transitions": "changepoint.evidence",
+    "with_evidence": "measurement",
 }
 
 

@@ -21,6 +21,7 @@ from bayes_compute.options import (
     Ci,
     Data,
     Draws,
+    Evidence,
     FineTunes,
     FlatDates,
     Model,
@@ -88,6 +89,7 @@ def report(
     seed: Seed = 1,
     ci: Ci = 0.9,
     flat_dates: FlatDates = False,
+    evidence: Evidence = False,
     quiet: Quiet = False,
 ) -> None:
     """The main job: fit, check, and write everything into one folder."""
@@ -109,6 +111,7 @@ def fit(
     seed: Seed = 1,
     ci: Ci = 0.9,
     flat_dates: FlatDates = False,
+    evidence: Evidence = False,
     quiet: Quiet = False,
 ) -> None:
     """Fit and check: posterior.nc, summary.json, diagnostics.json."""
@@ -209,11 +212,22 @@ def _origin(name: str, title: str, entry: dict) -> str:
     )
 
 
-def _load(data: str | None, as_of: str | None, selection: str | None, fine_tunes: bool):
+def _load(
+    data: str | None,
+    as_of: str | None,
+    selection: str | None,
+    fine_tunes: bool,
+    model: str = "regimes",
+):
     """Systems and what a model sees of them; the newest shipped table by default."""
     from bayes_compute.observations import Observations
     from bayes_compute.systems import load_systems, shipped
 
+    if model == "calibration":  # of readings, which all systems have
+        from bayes_compute.models import calibration
+
+        systems = load_systems(data or [*shipped()][-1], as_of, selection or "all", fine_tunes)
+        return systems, calibration.observe(systems)
     systems = load_systems(data or [*shipped()][-1], as_of, selection, fine_tunes)
     return systems, Observations.from_systems(systems)
 
@@ -246,6 +260,7 @@ def _fit_into(
     seed: int,
     ci: float,
     flat_dates: bool,
+    evidence: bool,
     quiet: bool,
 ) -> None:
     start = time.perf_counter()
@@ -254,47 +269,54 @@ def _fit_into(
     from bayes_compute.report import check_folder, read_record, write_failure
     from bayes_compute.systems import describe
 
-    systems, observations = _load(data, as_of, selection, fine_tunes)
+    systems, observations = _load(data, as_of, selection, fine_tunes, model)
     out = check_folder(out or Path("results") / model)
     say = (lambda *_: None) if quiet else typer.echo
     say(describe(systems) + "\n")
     from bayes_compute.inference import fit
     from bayes_compute.report import write_fit, write_report
 
-    def fitted(flat: bool):
-        return fit(
-            model,
-            observations,
-            draws=draws,
-            tune=tune,
-            chains=chains,
-            seed=seed,
-            prob=ci,
-            flat_dates=flat,
-            progress=not quiet,
-        )
-
+    settings = {"draws": draws, "tune": tune, "chains": chains, "seed": seed, "prob": ci}
+    settings["progress"] = not quiet
+    published = observations
     try:
-        posterior = fitted(flat_dates)
+        if evidence:
+            systems, observations = _with_evidence(systems, as_of, settings)
+        posterior = fit(model, observations, flat_dates=flat_dates, **settings)
     except NotConverged as failure:
         write_failure(failure, out)
         _complain(f"{failure}; nothing quotable was written, see {out / 'diagnostics.json'}")
         raise typer.Exit(1) from None
     if whole_report:
-        flat = None if flat_dates else _or_failure(fitted, posterior)
-        write_report(posterior, out, flat, systems)
+        dated = "transition_year" in posterior["posterior"]
+        flat = None
+        if dated and not flat_dates:
+            flat = _or_failure(lambda: fit(model, observations, flat_dates=True, **settings))
+        other = None
+        if evidence:
+            other = _or_failure(lambda: fit(model, published, flat_dates=flat_dates, **settings))
+        write_report(posterior, out, flat, systems, other)
     else:
         write_fit(posterior, out)
     say(_answer(read_record(out)))
     say(f"\nEverything is in {out}; {time.perf_counter() - start:.0f} s")
 
 
-def _or_failure(fitted: Callable, posterior):
-    """The same fit with flat priors, or why there is none; none without dates."""
-    if "transition_year" not in posterior["posterior"]:
-        return None
+def _with_evidence(systems, as_of: str | None, settings: dict):
+    """Systems with every reading weighed; what readings are worth, the newest table says."""
+    from bayes_compute.inference import fit
+    from bayes_compute.measurement import with_evidence
+    from bayes_compute.observations import Observations
+
+    _, readings = _load(None, as_of, None, False, "calibration")
+    systems = with_evidence(systems, fit("calibration", readings, **settings))
+    return systems, Observations.from_systems(systems)
+
+
+def _or_failure(fitted: Callable):
+    """A fit, or why there is none to quote."""
     try:
-        return fitted(True)
+        return fitted()
     except NotConverged as failure:
         return failure
 
@@ -302,6 +324,7 @@ def _or_failure(fitted: Callable, posterior):
 def _answer(record: dict) -> str:
     """What a fit says, in words."""
     from bayes_compute import seed
+    from bayes_compute.published import describe as published
     from bayes_compute.quoting import level, quote
     from bayes_compute.sensitivity import describe as priors
 
@@ -313,22 +336,19 @@ def _answer(record: dict) -> str:
         f"smallest ESS {min(checks['smallest_ess_bulk'], checks['smallest_ess_tail']):.0f}, "
         f"{checks['divergences']} divergences"
     ]
-    if record["flat_dates"]:
+    if record.get("flat_dates"):
         lines.append("with flat priors on the dates")
+    lines += ["", quote(record)]
     counts = (
         f"{n['modal']} {f'in era {era}' if era.isdigit() else era}"
-        for era, n in record["counts"].items()
+        for era, n in record.get("counts", {}).items()
     )
-    lines += [
-        "",
-        quote(record),
-        "",
-        f"Systems by where they most probably belong: {', '.join(counts)}",
-    ]
+    if "counts" in record:
+        lines += ["", f"Systems by where they most probably belong: {', '.join(counts)}"]
     prior = [row["name"] for row in record["quantities"] if row["largely_prior"]]
     if prior:
         lines.append(f"Largely set by the prior: {', '.join(prior)}")
-    for jump in record["selection_floor"]:
+    for jump in record.get("selection_floor", []):
         lines.append(
             f"Selection floor at {jump['date']:.1f} ({jump['transition']}): {jump['text']}"
         )
@@ -338,6 +358,9 @@ def _answer(record: dict) -> str:
     if told:
         lines += ["", "Is it the hardware? Cloud and bespoke systems where the table says more:"]
         lines += [f"  {text}" for text in told]
+    if "evidence" in record:
+        lines += ["", "All evidence beside published figures:", ""]
+        lines += [published(record["evidence"], level(record))]
     if "prior_check" in record:
         lines += ["", "What the priors say:", "", priors(record["prior_check"], level(record))]
     return "\n".join(lines)

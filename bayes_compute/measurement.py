@@ -5,6 +5,7 @@ system is a mixture of normal distributions, one for each way in which its readi
 about; a bound cuts it off. :func:`with_evidence` gives each system the mean and the variance of it.
 """
 
+import json
 from typing import Any
 
 import numpy as np
@@ -59,6 +60,9 @@ def with_evidence(systems: pd.DataFrame, calibration: xr.DataTree) -> pd.DataFra
     found.loc[rows, "training_compute_flop"] = 10.0**mean
     found.loc[rows, "training_compute_lower_flop"] = 10.0 ** (mean - half)
     found.loc[rows, "training_compute_upper_flop"] = 10.0 ** (mean + half)
+    how = calibration.attrs
+    evidence = {"calibration": json.loads(how["data"]), "sampler": json.loads(how["sampler"])}
+    found.attrs["source"] = {**systems.attrs.get("source", {}), "evidence": evidence}
     return found
 
 
@@ -116,7 +120,7 @@ def mixtures(readings: Readings, calibration: xr.DataTree) -> Mixture:
     Mixture
         Arrays, shape (draw, way, n); weights of a system sum to one in each draw.
     """
-    from pytensor import function
+    from pytensor.compile.maker import function
     from pytensor.tensor.type import tensor
 
     draws = some_draws(calibration)

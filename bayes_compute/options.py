@@ -36,4 +36,8 @@ Ci = Annotated[float, typer.Option(callback=_probability, help="Probability of t
 FlatDates = Annotated[
     bool, typer.Option("--flat-dates", help="Flat priors on the transition dates.")
 ]
+Evidence = Annotated[
+    bool,
+    typer.Option("--evidence", help="Weigh every reading of compute, not published figures alone."),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print errors only.")]

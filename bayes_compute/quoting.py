@@ -29,7 +29,8 @@ def quote(fit: xr.DataTree | dict, *names: str, format: str = "text") -> str:
         What :func:`bayes_compute.fit` returns, or its record (``summary.json``).
     *names : str
         Quantities (``"growth[2]"``, ``"transition_year[1->2]"``), or variables for all of their
-        elements (``"growth"``). Transition dates, growth and capacity by default.
+        elements (``"growth"``). Transition dates, growth and capacity by default; everything of
+        a model without them.
     format : {"text", "latex", "markdown", "json"}
         One quantity a line; JSON is a list of the record's rows, with ``interval`` and ``text``.
 
@@ -187,7 +188,7 @@ def _chosen(record: dict, names: tuple[str, ...]) -> list[dict]:
             known = ", ".join(row["name"] for row in rows)
             raise InputError(f"quantity: got {name!r}; expected one of {escape(known, 'text')}")
         chosen += found
-    return chosen
+    return chosen or rows  # a model without any of these is quoted whole
 
 
 def _split(name: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from pytensor import tensor
-from pytensor.tensor.math import logsumexp
+from pytensor.tensor.special import logsumexp
 
 from bayes_compute.observations import DOMAINS
 from bayes_compute.readings import CLASSES, Readings

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from bayes_compute import seed, sensitivity
+from bayes_compute import published, seed, sensitivity
 from bayes_compute.errors import InputError, NotConverged
 from bayes_compute.quoting import level, macros, table
 from bayes_compute.summaries import plain, summary_record
@@ -28,6 +28,7 @@ _TEXTS: dict[str, Callable[[dict], str]] = {
     "table.md": lambda record: table(record, "markdown"),
     "table.tex": lambda record: table(record, "latex"),
     "macros.tex": macros,
+    "evidence.md": lambda record: published.describe(record["evidence"], level(record)),
     "priors.md": lambda record: sensitivity.describe(record["prior_check"], level(record)),
 }
 _FIGURES = ("compute_over_time", "parameter_gap", "date_posterior", "selection_floor")
@@ -105,6 +106,7 @@ def write_report(
     out: str | os.PathLike[str],
     flat: xr.DataTree | NotConverged | None = None,
     systems: "pd.DataFrame | None" = None,
+    other: xr.DataTree | NotConverged | None = None,
 ) -> Path:
     """Write what :func:`write_fit` does, tables, ``macros.tex`` and figures.
 
@@ -120,6 +122,9 @@ def write_report(
     systems : pandas.DataFrame, optional
         The table that was fitted: for ``hardware``, what is known of hardware and owners of
         bespoke and cloud systems.
+    other : DataTree or NotConverged, optional
+        Of a fit to all evidence, the same with published figures, or why it may not be quoted:
+        for ``evidence.md``, and ``evidence`` in ``summary.json``.
 
     Returns
     -------
@@ -131,21 +136,26 @@ def write_report(
     InputError, NotConverged
         As :func:`write_fit`.
     """
-    missing = [
-        figure
-        for figure, variable in (
-            ("date_posterior", "transition_year"),
-            ("parameter_gap", "capacity"),
-        )
-        if variable not in dt["posterior"]
-    ]
-    figures = [name for name in _FIGURE_FILES if Path(name).stem not in missing]
-    more: dict = {"prior_check": sensitivity.prior_check(dt, flat)}
-    if seed.applies(dt):
-        more["seed"] = seed.comparison(dt)
-    if systems is not None and "bespoke" in dt["posterior"]["era"].to_numpy():
-        more["hardware"] = hardware_check(dt, systems).to_dict(orient="records")
-    return _write_results(dt, out, [*_TEXTS, *figures], more)
+    needed = {
+        "compute_over_time": "membership",
+        "selection_floor": "membership",
+        "date_posterior": "transition_year",
+        "parameter_gap": "capacity",
+    }
+    there = {*dt["posterior"].data_vars, *dt.children}
+    figures = [name for name in _FIGURE_FILES if needed[Path(name).stem] in there]
+    more: dict = {}
+    if "membership" in dt:
+        more["prior_check"] = sensitivity.prior_check(dt, flat)
+        if seed.applies(dt):
+            more["seed"] = seed.comparison(dt)
+        if systems is not None and "bespoke" in dt["posterior"]["era"].to_numpy():
+            more["hardware"] = hardware_check(dt, systems).to_dict(orient="records")
+    if other is not None:
+        more["evidence"] = published.comparison(dt, other)
+    sections = {"evidence.md": "evidence", "priors.md": "prior_check"}
+    texts = [name for name in _TEXTS if name not in sections or sections[name] in more]
+    return _write_results(dt, out, [*texts, *figures], more)
 
 
 def write_failure(exc: NotConverged, out: str | os.PathLike[str]) -> Path:
@@ -204,7 +214,7 @@ def read_record(folder: str | os.PathLike[str]) -> dict:
         raise InputError(f"{folder}: got no readable {_SUMMARY}; {expected}")
     rows = record.get("quantities")
     whole = isinstance(rows, list) and all(isinstance(row, dict) and "name" in row for row in rows)
-    if not (whole and {"model", "data", "interval", "reference_year"} <= record.keys()):
+    if not (whole and {"model", "data", "interval"} <= record.keys()):
         raise InputError(f"{folder / _SUMMARY}: got a file that is not whole; {expected}")
     return record
 

@@ -24,7 +24,7 @@ import itertools
 import numpy as np
 import pandas as pd
 import pymc as pm
-from pytensor.tensor.math import logsumexp
+from pytensor.tensor.special import logsumexp
 
 from bayes_compute.confidence import DEFAULT_CONFIDENCE, WITHIN_FACTOR, log10_sd
 from bayes_compute.facts import load_facts

@@ -1,0 +1,93 @@
+"""The model of errors recovers those that made readings up."""
+
+import numpy as np
+import pytest
+
+import bayes_compute as bc
+from bayes_compute.models import calibration
+from bayes_compute.observations import DOMAINS
+from bayes_compute.reading_mixture import ASSUMED, Errors
+from bayes_compute.readings import CHIPS, CLASSES, Readings
+
+N = 1500
+TRUTH = Errors(
+    bias=np.array([-0.1, -2.0, -1.5, -1.0, -1.2]),
+    operations_sd=np.array([0.15, 1.2, 0.9, 0.8, 1.0]),
+    passes=-0.5,
+    operations_gross=np.array([0.2, 0.1]),
+    utilization=-0.5,
+    utilization_growth=0.03,
+    chip_effect=np.array([0.1, -0.1, 0.05, 0.0, -0.05]),
+    utilization_sd=0.15,
+    hardware_gross=0.06,
+    figure_sd=np.array([0.1, 0.3, 0.6, 0.4]),
+    figure_gross=np.array([0.05, 0.12, 0.15, 0.1]),
+    gross_sd=1.5,
+    copied_operations=np.array([[0.6, 0.2], [0.3, 0.1]]),
+    copied_hardware=0.4,
+    assumed=np.array([-0.5, -0.45, -0.4, -0.5, -0.42]),
+)
+
+
+def simulate(e: Errors, seed: int) -> Readings:
+    """Make readings up, each as the model's docstring says."""
+    rng = np.random.default_rng(seed)
+    z, year = rng.normal(21, 2, N), rng.uniform(2014, 2025, N)
+    domain, chip = rng.choice(len(DOMAINS), N, p=[0.4, 0.2, 0.1, 0.1, 0.2]), rng.integers(5, size=N)
+    label, one_pass = rng.integers(len(CLASSES), size=N), rng.random(N) < 0.5
+    counted = (domain > 0).astype(int)
+
+    def error(sd, gross):
+        return np.hypot(sd, e.gross_sd * (rng.random(N) < gross)) * rng.standard_normal(N)
+
+    timed = rng.random(N) < 0.5
+    holds = rng.random(N) < e.copied_operations[counted, timed.astype(int)]
+    bias = e.bias[domain] + e.passes * (one_pass & (counted == 1))
+    operations = z + bias + error(e.operations_sd[domain], e.operations_gross[counted])
+    use = e.utilization + e.utilization_growth * (year - 2021) + e.chip_effect[chip]
+    use = use + e.utilization_sd * rng.standard_normal(N)
+    reported = rng.random(N) < 0.3
+    rare = rng.random(N) < e.hardware_gross
+    hardware = z - use + np.where(rare, e.gross_sd * rng.standard_normal(N), 0)
+    hardware = np.where(reported, hardware + 0.05 * rng.standard_normal(N), hardware)
+    figure = z + error(e.figure_sd[label], e.figure_gross[label])
+    copied = timed & ~holds & (rng.random(N) < e.copied_hardware)
+    assumed = np.where(reported, use, e.assumed[domain])
+    from_hardware = hardware + assumed + ASSUMED * rng.standard_normal(N)
+    figure = np.where(copied, from_hardware, figure)
+    operations = np.where(holds, figure, operations)  # what was published, worked out from them
+    older_label = rng.integers(len(CLASSES), size=N)
+    older = z + error(e.figure_sd[older_label], e.figure_gross[older_label])
+    older = np.where((rng.random(N) < 0.2) & ~copied, older, np.nan)
+    return Readings(
+        tuple(f"s{i}" for i in range(N)), year, figure, older, operations,
+        np.where(timed, hardware, np.nan), np.where(reported & timed, use, np.nan), domain,
+        one_pass, label, older_label, chip, np.ones(N, bool), np.ones(N, bool),
+        {"name": "simulated", "rows": N},
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    return bc.fit("calibration", simulate(TRUTH, 4), draws=500, tune=400, progress=False)
+
+
+def test_errors_that_made_readings_up_are_recovered(fitted):
+    table = bc.summary(fitted, 0.9999)  # of 37 quantities; at most 0.4 % of tests miss one
+    posterior = fitted["posterior"].dataset
+    for name in Errors._fields:
+        low, high = (
+            posterior[name].quantile(q, ("chain", "draw")).to_numpy() for q in (5e-5, 1 - 5e-5)
+        )
+        truth = np.asarray(getattr(TRUTH, name))
+        assert np.all((low <= truth) & (truth <= high)), (name, low, truth, high)
+    assert table["r_hat"].max() < 1.01
+
+
+def test_every_error_has_a_unit_or_is_a_share(fitted):
+    table = bc.summary(fitted)
+    for name, row in table.iterrows():
+        share = any(part in str(name) for part in ("gross[", "hardware_gross", "copied"))
+        assert (row["unit"] == "") == share, name
+        if share:
+            assert 0 < row["lower"] < row["upper"] < 1

@@ -1,0 +1,151 @@
+"""Evidence in place of published figures."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+from scipy import stats
+
+import bayes_compute as bc
+from bayes_compute import measurement
+from bayes_compute.observations import DOMAINS
+from bayes_compute.published import comparison, describe
+from bayes_compute.readings import CHIPS, CLASSES
+
+FLOP = "training_compute_flop"
+BOUNDS = ["training_compute_lower_flop", "training_compute_upper_flop"]
+
+
+@pytest.fixture(scope="module")
+def calibrated():
+    """A calibration whose draws are all alike: about what the newest table says."""
+    by_domain = {name: (("domain",), values) for name, values in {
+        "bias": [-0.06, -2.5, -1.9, -1.1, -1.0], "operations_sd": [0.09, 1.7, 1.2, 1.1, 1.8],
+        "assumed": [-0.5, -0.5, -0.5, -0.5, -0.42],
+    }.items()}  # fmt: skip
+    by_class = {
+        "figure_sd": (("confidence",), [0.07, 0.34, 0.5, 0.5]),
+        "figure_gross": (("confidence",), [0.08, 0.12, 0.1, 0.12]),
+    }
+    rest = {
+        "passes": -0.8, "utilization": -0.58, "utilization_growth": 0.03, "utilization_sd": 0.17,
+        "hardware_gross": 0.07, "gross_sd": 1.5, "copied_hardware": 0.5,
+        "operations_gross": (("counted",), [0.43, 0.12]),
+        "chip_effect": (("chip",), [0.09, -0.17, 0.04, -0.04, 0.08]),
+        "copied_operations": (("counted", "timed"), [[0.7, 0.3], [0.3, 0.2]]),
+    }  # fmt: skip
+    coords = {"domain": list(DOMAINS), "confidence": list(CLASSES), "chip": list(CHIPS)}
+    one = xr.Dataset(by_domain | by_class | rest, coords)
+    draws = one.expand_dims(chain=[0], draw=np.arange(measurement._DRAWS))
+    tree = xr.DataTree.from_dict({"posterior": draws})
+    tree.attrs = {"data": json.dumps({"name": "made up"}), "sampler": json.dumps({"seed": 1})}
+    return tree
+
+
+@pytest.fixture(scope="module")
+def systems():
+    return bc.load_systems("systems-2025-08")
+
+
+@pytest.fixture(scope="module")
+def weighed(systems, calibrated):
+    return bc.with_evidence(systems, calibrated)
+
+
+def sd_of(systems):
+    low, high = (np.log10(systems[name].to_numpy(float)) for name in BOUNDS)
+    return (high - low) / (2 * 1.6449)
+
+
+def test_rows_stay_and_bounds_say_how_sure_each_is(systems, weighed):
+    assert weighed["system"].tolist() == systems["system"].tolist()
+    others = [name for name in systems if name not in (FLOP, *BOUNDS)]
+    assert weighed[others].equals(systems[others])
+    known = weighed[FLOP].notna()
+    assert known.sum() > systems[FLOP].notna().sum() + 20
+    assert np.isfinite(weighed.loc[known, [FLOP, *BOUNDS]].to_numpy(float)).all()
+    before, after = (bc.Observations.from_systems(each) for each in (systems, weighed))
+    assert after.with_compute.n > before.with_compute.n
+    seen = np.isfinite(after.log10_flop)
+    expected = dict(zip(weighed["system"], sd_of(weighed), strict=True))
+    for name, variance in zip(np.array(after.system)[seen], after.variance[seen], strict=True):
+        if weighed["system"].eq(name).sum() == 1 and expected[name] > 0:
+            assert variance == pytest.approx(expected[name] ** 2, rel=1e-6)
+
+
+def test_both_bounds_of_the_table_are_kept(systems, weighed):
+    both = systems[BOUNDS].notna().all(axis=1) & systems[FLOP].notna()
+    assert both.sum() >= 4
+    assert weighed.loc[both, [FLOP, *BOUNDS]].equals(systems.loc[both, [FLOP, *BOUNDS]])
+
+
+def test_a_confident_copy_stays_and_a_figure_alone_has_the_error_of_its_class(systems, weighed):
+    i = systems.index[systems["system"] == "GPT-3 175B (davinci)"][0]
+    assert weighed.loc[i, FLOP] == pytest.approx(systems.loc[i, FLOP], rel=0.05)
+    bare = systems[
+        ["parameters", "training_dataset_size", "training_time_hours", *BOUNDS, "base_model"]
+    ].isna()
+    alone = bare.all(axis=1) & systems[FLOP].notna() & (systems["confidence"] == "Likely")
+    assert alone.sum() >= 2
+    expected = np.sqrt(0.34**2 + 0.12 * 1.5**2)  # fine, and gross now and then
+    np.testing.assert_allclose(sd_of(weighed)[alone.to_numpy()], expected, rtol=1e-6)
+    np.testing.assert_allclose(weighed.loc[alone, FLOP], systems.loc[alone, FLOP], rtol=1e-9)
+
+
+def test_a_bound_cuts_the_distribution_off(systems, weighed):
+    upper = systems[BOUNDS[1]].notna() & systems[BOUNDS[0]].isna() & systems["base_model"].isna()
+    assert upper.sum() > 10
+    assert (weighed.loc[upper, FLOP] < systems.loc[upper, BOUNDS[1]]).all()
+
+
+def test_a_bound_alone_pulls_towards_its_side(calibrated):
+    every = bc.load_systems("systems-2025-08", selection="all")
+    i = every.index[every["system"] == "Grok-1.5V"][0]
+    assert np.isnan(every.loc[i, FLOP])
+    found = bc.with_evidence(every, calibrated)
+    assert found.loc[i, FLOP] > every.loc[i, BOUNDS[0]]
+    assert sd_of(found)[found.index.get_loc(i)] > 0.3
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(-np.inf, 0.5), (1.0, np.inf), (-1.0, 2.0), (6.0, np.inf), (-np.inf, -5.0)]
+)
+def test_normal_distributions_are_cut_exactly(low, high):
+    mean, sd = np.array([0.3]), np.array([1.2])
+    log_mass, middle, variance = measurement._cut(mean, sd, np.array([low]), np.array([high]))
+    exact = stats.truncnorm((low - 0.3) / 1.2, (high - 0.3) / 1.2, 0.3, 1.2)
+    z = stats.norm(0.3, 1.2)
+    assert np.exp(log_mass[0]) == pytest.approx(z.cdf(high) - z.cdf(low), rel=1e-6)
+    assert middle[0] == pytest.approx(exact.mean(), rel=1e-6)
+    assert variance[0] == pytest.approx(exact.var(), rel=1e-4)
+
+
+def test_evidence_is_traced(systems, weighed):
+    source = bc.Observations.from_systems(weighed).source
+    assert source["evidence"]["calibration"] == {"name": "made up"}
+    assert source["sha256"] == systems.attrs["source"]["sha256"]
+
+
+def test_the_seed_table_has_more_systems_that_speak(calibrated):
+    seed = bc.load_systems("systems-2022-03")
+    before, after = (
+        bc.Observations.from_systems(each).with_compute.n
+        for each in (seed, bc.with_evidence(seed, calibrated))
+    )
+    assert (before, after) == (129, 168)
+
+
+def test_two_fits_are_set_side_by_side(make_fit):
+    one, other = make_fit(seed=1), make_fit(seed=2)
+    found = comparison(one, other)
+    assert {row["name"] for row in found["quantities"]} >= {"transition_year[1→2]", "growth[3]"}
+    row = found["quantities"][0]
+    width = row["published"]["upper"] - row["published"]["lower"]
+    expected = (row["evidence"]["median"] - row["published"]["median"]) / (width / 2)
+    assert row["moved"] == pytest.approx(expected)
+    text = describe(found, "90 %")
+    assert text.count("\n") == 2 + len(found["quantities"])
+    assert "times as wide" in text
+    failed = comparison(one, bc.NotConverged("three_eras: R-hat", {}))
+    assert "three_eras: R-hat" in describe(failed, "90 %")
