@@ -217,7 +217,7 @@ def _checked(tree: xr.DataTree, likelihood: Any, left: dict[str, float]) -> xr.D
 
 
 def _check_arguments(draws: int, tune: int, chains: int, prob: float) -> None:
-    for name, got, least in (("draws", draws, 4), ("tune", tune, 1), ("chains", chains, 2)):
+    for name, got, least in (("draws", draws, 20), ("tune", tune, 1), ("chains", chains, 2)):
         if got < least:
             raise InputError(
                 f"{name}: got {got}; expected at least {least}; leave it at its default"
