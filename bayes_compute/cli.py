@@ -212,28 +212,22 @@ def _origin(name: str, title: str, entry: dict) -> str:
     )
 
 
-def _load(
-    data: str | None,
-    as_of: str | None,
-    selection: str | None,
-    fine_tunes: bool,
-    model: str = "regimes",
-):
+def _load(data: str | None, as_of: str | None, selection: str | None, fine_tunes: bool):
     """Systems and what a model sees of them; the newest shipped table by default."""
     from bayes_compute.observations import Observations
     from bayes_compute.systems import load_systems, shipped
 
-    if model == "calibration":  # of readings, which all systems have
-        from bayes_compute.models import calibration
-
-        systems = load_systems(data or [*shipped()][-1], as_of, selection or "all", fine_tunes)
-        return systems, calibration.observe(systems)
     systems = load_systems(data or [*shipped()][-1], as_of, selection, fine_tunes)
     return systems, Observations.from_systems(systems)
 
 
 def _models() -> dict[str, str]:
     """Name and first line of the docstring of each model script, which is not run."""
+    return {name: text.partition("\n")[0] for name, (text, _) in _scripts().items()}
+
+
+def _scripts() -> dict[str, tuple[str, set[str]]]:
+    """Docstring and names of functions of each model script, which is not run."""
     import ast
 
     from bayes_compute.models import __path__ as folders
@@ -241,9 +235,23 @@ def _models() -> dict[str, str]:
     scripts = sorted(Path(folders[0]).glob("[!_]*.py")) if folders else []
     found = {}
     for script in scripts:
-        text = ast.get_docstring(ast.parse(script.read_text(encoding="utf-8"))) or ""
-        found[script.stem] = text.partition("\n")[0]
+        module = ast.parse(script.read_text(encoding="utf-8"))
+        names = {part.name for part in module.body if isinstance(part, ast.FunctionDef)}
+        found[script.stem] = ast.get_docstring(module) or "", names
     return found
+
+
+def _observe(model: str, as_of: str | None, **given: object):
+    """What a model that is not of systems in eras sees: it knows its own tables."""
+    for name, value in given.items():
+        if value:
+            raise InputError(
+                f"{name}: got {value!r}; expected none: {model} is fitted to its own shipped "
+                f"tables; leave it out"
+            )
+    from importlib import import_module
+
+    return import_module(f"bayes_compute.models.{model}").observe(as_of)
 
 
 def _fit_into(
@@ -264,15 +272,23 @@ def _fit_into(
     quiet: bool,
 ) -> None:
     start = time.perf_counter()
-    if model not in (known := _models()):
+    if model not in (known := _scripts()):
         raise InputError(f"model: got {model!r}; expected one of {', '.join(known)}")
     from bayes_compute.report import check_folder, read_record, write_failure
     from bayes_compute.systems import describe
 
-    systems, observations = _load(data, as_of, selection, fine_tunes, model)
-    out = check_folder(out or Path("results") / model)
     say = (lambda *_: None) if quiet else typer.echo
-    say(describe(systems) + "\n")
+    of_systems = "regression" in known[model][1]
+    systems = None
+    if of_systems:
+        systems, observations = _load(data, as_of, selection, fine_tunes)
+        say(describe(systems) + "\n")
+    else:
+        observations = _observe(
+            model, as_of, data=data, selection=selection, fine_tunes=fine_tunes,
+            flat_dates=flat_dates, evidence=evidence,
+        )  # fmt: skip
+    out = check_folder(out or Path("results") / model)
     from bayes_compute.inference import fit
     from bayes_compute.report import write_fit, write_report
 
@@ -308,8 +324,8 @@ def _with_evidence(systems, as_of: str | None, settings: dict):
     from bayes_compute.measurement import with_evidence
     from bayes_compute.observations import Observations
 
-    _, readings = _load(None, as_of, None, False, "calibration")
-    systems = with_evidence(systems, fit("calibration", readings, **settings))
+    calibration = fit("calibration", _observe("calibration", as_of), **settings)
+    systems = with_evidence(systems, calibration)
     return systems, Observations.from_systems(systems)
 
 
@@ -329,8 +345,9 @@ def _answer(record: dict) -> str:
     from bayes_compute.sensitivity import describe as priors
 
     checks, sampler = record["diagnostics"], record["sampler"]
+    rows = "systems" if "counts" in record else "rows"
     lines = [
-        f"{record['model']} on {record['data']['rows']} systems: {sampler['chains']} chains of "
+        f"{record['model']} on {record['data']['rows']} {rows}: {sampler['chains']} chains of "
         f"{sampler['draws']} draws, seed {sampler['seed']}; "
         f"worst R-hat {checks['worst_r_hat']:.3f}, "
         f"smallest ESS {min(checks['smallest_ess_bulk'], checks['smallest_ess_tail']):.0f}, "

@@ -32,7 +32,7 @@ def main() -> None:
 
 def hold_out_figures() -> None:
     """Predict published figures from the other readings of systems that were not fitted."""
-    readings = calibration.observe(bc.load_systems("systems-2025-08", selection="all"))
+    readings = calibration.observe()
     others = np.isfinite([readings.operations, readings.hardware])
     fold = np.random.default_rng(20250831).integers(FOLDS, size=readings.n)
     found = []
@@ -107,7 +107,7 @@ def revisions() -> None:
     """
     newest = bc.load_systems("systems-2025-08", selection="all")
     older = bc.load_systems("systems-2022-11", selection="all")
-    readings = calibration.observe(newest)
+    readings = calibration.readings_of(newest)
     known_then = np.isin(readings.system, older["system"])
     fit = bc.fit("calibration", readings.subset(~known_then), progress=False)
     first = load_facts("system-vintages", "2022-11-22")

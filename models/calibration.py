@@ -20,6 +20,7 @@ et al. 2020, arXiv:2001.08361); elsewhere they may be images or pairs.
 """
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,6 +39,7 @@ from bayes_compute.reading_mixture import (
     mixture,
 )
 from bayes_compute.readings import CHIPS, CLASSES, Readings
+from bayes_compute.systems import load_systems, shipped
 
 COUNTED, TIMED = ("language", "other"), ("operations alone", "hardware too")
 UNITS = {
@@ -54,7 +56,18 @@ UNITS = {
 }
 
 
-def observe(systems: pd.DataFrame) -> Readings:
+def observe(as_of: str | None = None) -> Readings:
+    """Readings of the newest shipped table, notable systems and others.
+
+    Parameters
+    ----------
+    as_of : str, optional
+        Only what was published by then ("YYYY-MM-DD").
+    """
+    return readings_of(load_systems([*shipped()][-1], as_of, selection="all"))
+
+
+def readings_of(systems: pd.DataFrame) -> Readings:
     """Readings of a table, with the first figures that older tables had.
 
     Parameters
@@ -125,8 +138,8 @@ def build(readings: Readings) -> pm.Model:
             alike = readings.subset(readings.compared & (np.array(kinds) == there.T).all(axis=1))
             if alike.n:  # fewer ways than all together have
                 name = " and ".join(np.array(["operations", "hardware"])[[*kinds]])
-                log_weight = mixture(alike, errors).log_weight
-                pm.Potential(f"with {name}", logsumexp(log_weight, axis=0).sum())
+                density: Any = logsumexp(mixture(alike, errors).log_weight, axis=0)
+                pm.Potential(f"with {name}", density.sum())
         pm.Potential("older", log_revisions(readings, errors).sum())
         both = np.isfinite(readings.operations) & np.isfinite(readings.published)
         r = readings.subset(both)
@@ -140,10 +153,9 @@ def build(readings: Readings) -> pm.Model:
 
 def main() -> None:
     """Fit the newest table, and print what each way of knowing is worth."""
-    from bayes_compute import fit, load_systems, summary
+    from bayes_compute import fit, summary
 
-    readings = observe(load_systems("systems-2025-08", selection="all"))
-    print(summary(fit("calibration", readings)).round(3).to_string())
+    print(summary(fit("calibration", observe())).round(3).to_string())
 
 
 def _by_domain(language: float, other: float) -> list[float]:

@@ -17,7 +17,7 @@ def systems():
 
 @pytest.fixture(scope="module")
 def readings(systems):
-    return calibration.observe(systems)
+    return calibration.readings_of(systems)
 
 
 def row(systems, name):
@@ -77,7 +77,7 @@ def test_earlier_figures_are_those_that_older_tables_had_first(readings):
 
 
 def test_no_older_figure_is_from_after_the_table():
-    then = calibration.observe(bc.load_systems("systems-2022-11", selection="all"))
+    then = calibration.readings_of(bc.load_systems("systems-2022-11", selection="all"))
     assert np.isnan(then.earlier).all()
 
 
