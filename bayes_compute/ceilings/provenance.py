@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def source_of(rows: int, *tables: Mapping[str, Any]) -> dict[str, Any]:
+def source_of(rows: int, *tables: Mapping[Any, Any]) -> dict[str, Any]:
     """Put the sources of several tables into one.
 
     Parameters

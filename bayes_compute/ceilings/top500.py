@@ -17,12 +17,14 @@ from bayes_compute.assumptions import Assumption
 from bayes_compute.ceilings.provenance import source_of
 from bayes_compute.errors import InputError
 from bayes_compute.facts import load_facts
+from bayes_compute.observations import Observations
 
 HYPOTHESES = ("top500", "ai_clusters")
 RATIO_YEAR, PEAK_SHARE_YEAR = 2018.0, 2010.0
 CLUSTERS_SINCE = 2019.0  # Pilz et al. 2025 begin here; coverage before is thin
 LEAST_FP64 = 0.25  # of the 32-bit rate: units for scientific computing have 1/3 to 1, others 1/8
 LIST_STEP = 0.5  # years between lists
+TRIAL_RUN = 100 * 86400 * 0.4  # seconds at peak rate: 100 days at 40 % utilisation
 
 ASSUMPTIONS = {
     "machine_lag": Assumption(
@@ -137,6 +139,7 @@ def observe(as_of: str | None = None) -> Capacity:
         )
     }
     rows = len(lists) + len(designs) + int(record.sum())
+    sources: Any = [table.attrs for table in (lists, accelerators, clusters)]
     return Capacity(
         list_year=_decimal(lists["list_date"]) + 0.5 / 12,
         **log10,
@@ -147,7 +150,7 @@ def observe(as_of: str | None = None) -> Capacity:
         record_year=began[record],
         log10_record=np.log10(rate[record]),
         clusters_until=float(began.max()) if len(began) else np.nan,
-        source=source_of(rows, *(t.attrs for t in (lists, accelerators, clusters))),
+        source=source_of(rows, *sources),
     )
 
 
@@ -201,6 +204,44 @@ def top500(
     return _largest_cluster(p, year, capacity, made, rng)
 
 
+def exceeded(
+    posterior: xr.Dataset, systems: pd.DataFrame, capacity: Capacity, hypothesis: str, seed: int = 1
+) -> pd.DataFrame:
+    """Hold realised training runs against the largest machine, used for 100 days at 40 %.
+
+    Parameters
+    ----------
+    posterior : xarray.Dataset
+    systems : pandas.DataFrame
+        What :func:`bayes_compute.load_systems` returned.
+    capacity : Capacity
+    hypothesis : str
+    seed : int
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index ``system``, each larger than all before and published while there were machines on
+        record: ``year``, ``log10_flop``, ``ceiling`` (median, log10 FLOP) and ``probability`` that
+        the run exceeds the ceiling, both uncertain.
+    """
+    seen = Observations.from_systems(systems).with_compute
+    starts = capacity.list_year if hypothesis == "top500" else capacity.record_year
+    best = np.maximum.accumulate(np.append(-np.inf, seen.log10_flop))
+    record = (np.diff(best) > 0) & (seen.year >= starts[0])
+    year, value, sd = seen.year[record], seen.log10_flop[record], np.sqrt(seen.variance[record])
+    limit = top500(posterior, year, capacity, hypothesis, seed=seed) + np.log10(TRIAL_RUN)
+    run = value + sd * np.random.default_rng([seed, 1]).standard_normal(limit.shape)
+    columns = {
+        "year": year,
+        "log10_flop": value,
+        "ceiling": np.median(limit, axis=0),
+        "probability": (run > limit).mean(axis=0),
+    }
+    names = [name for name, kept in zip(seen.system, record, strict=True) if kept]
+    return pd.DataFrame(columns, pd.Index(names, name="system"))
+
+
 def flat(posterior: xr.Dataset) -> xr.Dataset:
     """Draws of all chains along one leading dimension."""
     return posterior.stack(s=("chain", "draw")).transpose("s", ...)
@@ -242,8 +283,8 @@ def _first_of_list(p, year, capacity, made, rng) -> np.ndarray:
 
 
 def _largest_cluster(p, year, capacity, made, rng) -> np.ndarray:
-    """Take records as they were, and let them come on at their rate, each by an exponential rise."""
-    n, until = len(p["record_rate"]), capacity.clusters_until
+    """Take records as they were; later ones come at their rate, each with its rise."""
+    until = capacity.clusters_until
     ahead = np.unique(np.maximum(year, until))
     events = rng.poisson(p["record_rate"][:, None] * np.diff(ahead, prepend=until))
     rise = p["record_rise"][:, None] * rng.standard_gamma(events)
@@ -266,6 +307,6 @@ def _designs(accelerators: pd.DataFrame) -> pd.DataFrame:
     return table.drop_duplicates(["manufacturer", "rate"])
 
 
-def _decimal(dates: pd.Series) -> np.ndarray:
+def _decimal(dates: Any) -> np.ndarray:
     at = dates.dt
     return (at.year + (at.day_of_year - 1) / np.where(at.is_leap_year, 366, 365)).to_numpy(float)

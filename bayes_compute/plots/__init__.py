@@ -4,6 +4,7 @@ from bayes_compute.plots.canvas import SIZE, STYLE
 from bayes_compute.plots.capacity import parameter_gap
 from bayes_compute.plots.dates import date_posterior
 from bayes_compute.plots.selection import selection_floor
+from bayes_compute.plots.top500 import top500
 from bayes_compute.plots.trends import compute_over_time
 
 __all__ = [
@@ -13,4 +14,5 @@ __all__ = [
     "date_posterior",
     "parameter_gap",
     "selection_floor",
+    "top500",
 ]
