@@ -31,7 +31,13 @@ _TEXTS: dict[str, Callable[[dict], str]] = {
     "evidence.md": lambda record: published.describe(record["evidence"], level(record)),
     "priors.md": lambda record: sensitivity.describe(record["prior_check"], level(record)),
 }
-_FIGURES = ("compute_over_time", "parameter_gap", "date_posterior", "selection_floor")
+_FIGURES = (
+    "compute_over_time",
+    "parameter_gap",
+    "date_posterior",
+    "selection_floor",
+    "reading_errors",
+)
 # Without dates and producers, the same fit gives the same bytes.
 _METADATA: dict[str, dict] = {
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
@@ -141,6 +147,7 @@ def write_report(
         "selection_floor": "membership",
         "date_posterior": "transition_year",
         "parameter_gap": "capacity",
+        "reading_errors": "figure_sd",
     }
     there = {*dt["posterior"].data_vars, *dt.children}
     figures = [name for name in _FIGURE_FILES if needed[Path(name).stem] in there]

@@ -3,6 +3,7 @@
 Jones, D. (2022). Growth in training compute for ML systems. The Shape of Code, 2022-03-13.
 """
 
+import json
 from typing import Any
 
 import numpy as np
@@ -18,11 +19,11 @@ _CERTAIN = 0.9
 
 
 def applies(dt: xr.DataTree) -> bool:
-    """Whether a fit is of the post's regimes and of its table."""
+    """Whether a fit is of the post's regimes and of its table, with published figures."""
     eras = [str(era) for era in dt["posterior"]["era"].to_numpy()]
-    return (
-        f'"{TABLE}"' in dt.attrs["data"] and eras == list(COUNTS) and "capacity" in dt["posterior"]
-    )
+    data = json.loads(dt.attrs["data"])
+    same_systems = data["name"] == TABLE and "evidence" not in data
+    return same_systems and eras == list(COUNTS) and "capacity" in dt["posterior"]
 
 
 def comparison(dt: xr.DataTree) -> dict[str, Any]:

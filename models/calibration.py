@@ -28,6 +28,7 @@ from pytensor.tensor.special import logsumexp
 
 from bayes_compute.confidence import DEFAULT_CONFIDENCE, WITHIN_FACTOR, log10_sd
 from bayes_compute.facts import load_facts
+from bayes_compute.hardware_steps import UTILISATION
 from bayes_compute.observations import DOMAINS
 from bayes_compute.reading_mixture import (
     UTILIZATION_YEAR,
@@ -97,7 +98,7 @@ def build(readings: Readings) -> pm.Model:
         passes = pm.Normal("passes", -0.5, 0.5)  # log10: 3 epochs, 0.5 to 20 (90 %)
         operations_gross = pm.Beta("operations_gross", 2.0, 18.0, dims="counted")
         # log10: 35 % in 2021, 18 to 69 % (90 %)
-        utilization = pm.Normal("utilization", np.log10(0.35), 0.18)
+        utilization = pm.Normal("utilization", np.log10(UTILISATION), 0.18)
         utilization_growth = pm.Normal("utilization_growth", 0.0, 0.05)  # by 12 % a year (sd)
         # log10: families of accelerators differ by a factor of 1.4 (sd)
         chip_effect = pm.ZeroSumNormal("chip_effect", 0.15, dims="chip")
@@ -113,7 +114,7 @@ def build(readings: Readings) -> pm.Model:
         copied_operations = pm.Beta("copied_operations", 1.0, 1.0, dims=("counted", "timed"))
         copied_hardware = pm.Beta("copied_hardware", 1.0, 1.0)
         # log10: who works with hardware takes it for 35 %, 24 to 51 % (90 %), by domain
-        assumed = pm.Normal("assumed", np.log10(0.35), 0.1, dims="domain")
+        assumed = pm.Normal("assumed", np.log10(UTILISATION), 0.1, dims="domain")
         errors = Errors(
             bias, operations_sd, passes, operations_gross, utilization, utilization_growth,
             chip_effect, utilization_sd, hardware_gross, figure_sd, figure_gross, gross_sd,

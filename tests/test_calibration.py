@@ -2,14 +2,17 @@
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from scipy import stats
 
 import bayes_compute as bc
-from bayes_compute.models import calibration
+from bayes_compute import plots
 from bayes_compute.observations import DOMAINS
+from bayes_compute.plots.readings import _within
 from bayes_compute.reading_mixture import ASSUMED, Errors
 from bayes_compute.readings import CHIPS, CLASSES, Readings
 
-N = 1500
+N = 900
 TRUTH = Errors(
     bias=np.array([-0.1, -2.0, -1.5, -1.0, -1.2]),
     operations_sd=np.array([0.15, 1.2, 0.9, 0.8, 1.0]),
@@ -33,7 +36,10 @@ def simulate(e: Errors, seed: int) -> Readings:
     """Make readings up, each as the model's docstring says."""
     rng = np.random.default_rng(seed)
     z, year = rng.normal(21, 2, N), rng.uniform(2014, 2025, N)
-    domain, chip = rng.choice(len(DOMAINS), N, p=[0.4, 0.2, 0.1, 0.1, 0.2]), rng.integers(5, size=N)
+    domain, chip = (
+        rng.choice(len(DOMAINS), N, p=[0.4, 0.2, 0.1, 0.1, 0.2]),
+        rng.integers(len(CHIPS), size=N),
+    )
     label, one_pass = rng.integers(len(CLASSES), size=N), rng.random(N) < 0.5
     counted = (domain > 0).astype(int)
 
@@ -91,3 +97,19 @@ def test_every_error_has_a_unit_or_is_a_share(fitted):
         assert (row["unit"] == "") == share, name
         if share:
             assert 0 < row["lower"] < row["upper"] < 1
+
+
+def test_the_figure_shows_within_what_factor_readings_are_right(fitted):
+    sd, gross, gross_sd = np.array([0.1, 1.0]), np.array([0.05, 0.2]), np.array([1.5, 2.0])
+    for share in (0.5, 0.9):
+        within = _within(share, sd, gross, gross_sd)
+        fine, rare = stats.norm(0, sd), stats.norm(0, np.hypot(sd, gross_sd))
+        inside = 1 - 2 * ((1 - gross) * fine.sf(within) + gross * rare.sf(within))
+        np.testing.assert_allclose(inside, share, atol=1e-9)
+    ax = plots.reading_errors(fitted, Figure(figsize=plots.SIZE, layout="constrained").subplots())
+    names = [label.get_text() for label in ax.get_yticklabels()]
+    assert names[-1] == "published, confident"
+    assert len(names) == len(CLASSES) + 1 + len(DOMAINS)
+    # The truth: fine errors of 0.1, and 5 % gross ones of 1.5, so 90 % within a factor of 1.6
+    (row,) = (line for line in ax.lines if line.get_marker() == "s" and line.get_ydata()[0] == 9)
+    assert 10 ** row.get_xdata()[0] == pytest.approx(1.56, rel=0.15)

@@ -18,6 +18,8 @@ def test_only_regimes_of_the_table_of_the_post_are_compared(fit, datatree):
     assert applies(fit)
     datatree.attrs["data"] = fit.attrs["data"]
     assert not applies(datatree), "its eras are numbered"
+    fit.attrs["data"] = json.dumps({"name": "systems-2022-03", "evidence": {}})
+    assert not applies(fit), "more of its systems have compute"
     fit.attrs["data"] = json.dumps({"name": "systems-2025-08"})
     assert not applies(fit)
 
