@@ -5,6 +5,7 @@ from bayes_compute.plots.capacity import parameter_gap
 from bayes_compute.plots.dates import date_posterior
 from bayes_compute.plots.readings import reading_errors
 from bayes_compute.plots.selection import selection_floor
+from bayes_compute.plots.top500 import top500
 from bayes_compute.plots.trends import compute_over_time
 
 __all__ = [
@@ -15,4 +16,5 @@ __all__ = [
     "parameter_gap",
     "reading_errors",
     "selection_floor",
+    "top500",
 ]

@@ -1,0 +1,312 @@
+"""The largest machine: what the lists and tables say, and its rate in years to come.
+
+Two readings of "the largest machine" are kept apart: the first of TOP500, converted from LINPACK
+in 64 bits to the peak rate in 16, and the largest cluster of accelerators on record. The equations
+stand in :mod:`bayes_compute.models.top500`; here are the data and what follows from its draws.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayes_compute.assumptions import Assumption
+from bayes_compute.ceilings.provenance import source_of
+from bayes_compute.errors import InputError
+from bayes_compute.facts import load_facts
+from bayes_compute.observations import Observations
+
+HYPOTHESES = ("top500", "ai_clusters")
+RATIO_YEAR, PEAK_SHARE_YEAR = 2018.0, 2010.0
+CLUSTERS_SINCE = 2019.0  # Pilz et al. 2025 begin here; coverage before is thin
+LEAST_FP64 = 0.25  # of the 32-bit rate: units for scientific computing have 1/3 to 1, others 1/8
+LIST_STEP = 0.5  # years between lists
+TRIAL_RUN = 100 * 86400 * 0.4  # seconds at peak rate: 100 days at 40 % utilisation
+
+ASSUMPTIONS = {
+    "machine_lag": Assumption(
+        1.0, 2.0, "year",
+        "From release of an accelerator to the first list with a machine of it: V100 2017-06 and "
+        "Summit 2018-06, MI250X 2021-11 and Frontier 2022-06, MI300A 2023 and El Capitan 2024-11",
+    ),
+    "era_length": Assumption(
+        20.0, 2.5, "year",
+        "Years for which growth on TOP500 stays what it is, on average: one transition is certain "
+        "in 33 years of lists, two in 8 to 50 if they occur at a constant rate",
+    ),
+    "cluster_error": Assumption(
+        1.0, 1.5, "1",
+        "Rate of the largest cluster over what the table has: numbers of accelerators are often "
+        "reports, rounded (data/README.md), and secret clusters are missing",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class Capacity:
+    """Machines as the model sees them. Arrays are read-only; rates are log10 FLOP/s.
+
+    Attributes
+    ----------
+    list_year : (L,) array
+        Middle of the month of each TOP500 list [decimal year].
+    log10_sum, log10_first, log10_first_peak : (L,) array
+        Rmax of all systems, and Rmax and Rpeak of the first, in 64 bits.
+    design_year, log10_ratio : (D,) array
+        Release of designs of accelerators made for 64 bits too, and the ratio of their best rate
+        in 16 (or else 32) bits to that in 64.
+    vendor : (D,) int array
+        Index into ``vendors``.
+    vendors : tuple of str
+    record_year, log10_record : (R,) array
+        When each cluster larger in 16 bits than all before began to work, and its peak rate.
+    clusters_until : float
+        Last date of an existing cluster [decimal year]; NaN if there is none.
+    source : dict
+        Provenance of all three tables: :func:`bayes_compute.ceilings.provenance.source_of`.
+    """
+
+    list_year: np.ndarray
+    log10_sum: np.ndarray
+    log10_first: np.ndarray
+    log10_first_peak: np.ndarray
+    design_year: np.ndarray
+    log10_ratio: np.ndarray
+    vendor: np.ndarray
+    vendors: tuple[str, ...]
+    record_year: np.ndarray
+    log10_record: np.ndarray
+    clusters_until: float
+    source: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            if field.type is np.ndarray:
+                values = np.array(getattr(self, field.name))
+                values.setflags(write=False)
+                object.__setattr__(self, field.name, values)
+
+    @property
+    def entered(self) -> np.ndarray:
+        """Which lists show a first system, or an extension of it, for the first time, (L,)."""
+        new = np.diff(self.log10_first) > 1e-4  # rounding makes a machine rise and fall by less
+        return np.concatenate([[True], new])
+
+
+def observe(as_of: str | None = None) -> Capacity:
+    """Read the lists, accelerators and clusters.
+
+    Parameters
+    ----------
+    as_of : str, optional
+        Take only what is dated by then ("YYYY-MM-DD"): lists by their month, accelerators by
+        their release, clusters by their first day of operation. The tables of accelerators and
+        clusters were compiled later, so theirs is an as-of by event date.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than ten lists or two designs of accelerators by then.
+    """
+    lists = load_facts("top500", as_of)
+    accelerators = load_facts("accelerators", as_of)
+    clusters = load_facts("ai-clusters", as_of)
+    designs = _designs(accelerators)
+    if len(lists) < 10 or len(designs) < 2:
+        raise InputError(
+            f"as_of: got {as_of}, with {len(lists)} lists and {len(designs)} accelerators for 64 "
+            "bits; expected at least 10 and 2; give a date from 2013 on"
+        )
+    vendors = tuple(sorted(set(designs["manufacturer"])))
+    existing = clusters.loc[
+        (clusters["status"] == "Existing")
+        & (clusters["certainty"] != "Unlikely")
+        & (clusters["op_s_16_bit"] > 0)
+        & clusters["first_operational_date"].notna()
+    ].sort_values("first_operational_date", kind="stable")
+    rate = existing["op_s_16_bit"].to_numpy(float)
+    record = np.diff(np.maximum.accumulate(np.append(0.0, rate))) > 0
+    began = _decimal(existing["first_operational_date"])
+    log10 = {
+        name: np.log10(lists[column].to_numpy(float))
+        for name, column in (
+            ("log10_sum", "sum_rmax_flop_s"),
+            ("log10_first", "n1_rmax_flop_s"),
+            ("log10_first_peak", "n1_rpeak_flop_s"),
+        )
+    }
+    rows = len(lists) + len(designs) + int(record.sum())
+    sources: Any = [table.attrs for table in (lists, accelerators, clusters)]
+    return Capacity(
+        list_year=_decimal(lists["list_date"]) + 0.5 / 12,
+        **log10,
+        design_year=_decimal(designs["release_date"]),
+        log10_ratio=designs["log10_ratio"].to_numpy(float),
+        vendor=np.array([vendors.index(name) for name in designs["manufacturer"]]),
+        vendors=vendors,
+        record_year=began[record],
+        log10_record=np.log10(rate[record]),
+        clusters_until=float(began.max()) if len(began) else np.nan,
+        source=source_of(rows, *sources),
+    )
+
+
+def top500(
+    posterior: xr.Dataset,
+    year: np.ndarray,
+    capacity: Capacity,
+    hypothesis: str = "top500",
+    assumptions: Mapping[str, Assumption] = ASSUMPTIONS,
+    seed: int = 1,
+) -> np.ndarray:
+    """Peak rate in 16 bits of the largest machine there is.
+
+    Parameters
+    ----------
+    posterior : xarray.Dataset
+        Draws of the model.
+    year : (n,) array
+        Decimal years, in any order.
+    capacity : Capacity
+        What the model was fitted to.
+    hypothesis : {"top500", "ai_clusters"}
+        Whose largest machine is meant.
+    assumptions : mapping of str to Assumption
+    seed : int
+        Of what lies beyond the data.
+
+    Returns
+    -------
+    ndarray, shape (S, n)
+        log10 FLOP/s, dense, never falling along time in any draw.
+
+    Raises
+    ------
+    InputError
+        If there is no such hypothesis, or no machine of its kind is on record in a year.
+    """
+    year = np.asarray(year, float)
+    if hypothesis not in HYPOTHESES:
+        raise InputError(f"hypothesis: got {hypothesis!r}; expected one of {', '.join(HYPOTHESES)}")
+    listed = hypothesis == "top500"
+    starts = capacity.list_year if listed else capacity.record_year
+    if not len(starts) or year.min() < starts[0]:
+        first = f"{starts[0]:.1f}" if len(starts) else "after the data end"
+        raise InputError(f"year: got {year.min():.1f}; expected years from the first, {first}, on")
+    rng = np.random.default_rng(seed)
+    p = {str(name): draws.to_numpy() for name, draws in flat(posterior).items()}
+    made = {name: each.draw(len(p["walk_sd"]), rng) for name, each in assumptions.items()}
+    if listed:
+        return _first_of_list(p, year, capacity, made, rng)
+    return _largest_cluster(p, year, capacity, made, rng)
+
+
+def exceeded(
+    posterior: xr.Dataset, systems: pd.DataFrame, capacity: Capacity, hypothesis: str, seed: int = 1
+) -> pd.DataFrame:
+    """Hold realised training runs against the largest machine, used for 100 days at 40 %.
+
+    Parameters
+    ----------
+    posterior : xarray.Dataset
+    systems : pandas.DataFrame
+        What :func:`bayes_compute.load_systems` returned.
+    capacity : Capacity
+    hypothesis : str
+    seed : int
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index ``system``, each larger than all before and published while there were machines on
+        record: ``year``, ``log10_flop``, ``ceiling`` (median, log10 FLOP) and ``probability`` that
+        the run exceeds the ceiling, both uncertain.
+    """
+    seen = Observations.from_systems(systems).with_compute
+    starts = capacity.list_year if hypothesis == "top500" else capacity.record_year
+    best = np.maximum.accumulate(np.append(-np.inf, seen.log10_flop))
+    record = (np.diff(best) > 0) & (seen.year >= starts[0])
+    year, value, sd = seen.year[record], seen.log10_flop[record], np.sqrt(seen.variance[record])
+    limit = top500(posterior, year, capacity, hypothesis, seed=seed) + np.log10(TRIAL_RUN)
+    run = value + sd * np.random.default_rng([seed, 1]).standard_normal(limit.shape)
+    columns = {
+        "year": year,
+        "log10_flop": value,
+        "ceiling": np.median(limit, axis=0),
+        "probability": (run > limit).mean(axis=0),
+    }
+    names = [name for name, kept in zip(seen.system, record, strict=True) if kept]
+    return pd.DataFrame(columns, pd.Index(names, name="system"))
+
+
+def flat(posterior: xr.Dataset) -> xr.Dataset:
+    """Draws of all chains along one leading dimension."""
+    return posterior.stack(s=("chain", "draw")).transpose("s", ...)
+
+
+def _first_of_list(p, year, capacity, made, rng) -> np.ndarray:
+    """Convert the first systems so far, and walk on from the last list."""
+    n, n_lists, entered = len(p["walk_sd"]), len(capacity.list_year), capacity.entered
+    steps = max(0, int(np.ceil((year.max() - capacity.list_year[-1]) / LIST_STEP)))
+    dates = capacity.list_year[-1] + LIST_STEP * np.arange(1, steps + 1)
+    changes = capacity.list_year[-1] + made["era_length"] * rng.standard_exponential(n)
+    later = p["growth_mean"] + p["growth_sd"] * rng.standard_normal(n)
+    growth = np.where(dates < changes[:, None], p["growth"][:, -1:], later[:, None])
+    noise = p["walk_sd"][:, None] * np.sqrt(LIST_STEP) * rng.standard_normal((n, steps))
+    total = capacity.log10_sum[-1] + np.cumsum(LIST_STEP * growth + noise, axis=1)
+    share = np.empty((n, steps))
+    at = np.full(n, capacity.log10_first[-1] - capacity.log10_sum[-1])
+    kept = np.exp(-LIST_STEP / p["share_memory"])
+    for k in range(steps):
+        scatter = p["share_sd"] * np.sqrt(1 - kept**2) * rng.standard_normal(n)
+        at = p["share_level"] + kept * (at - p["share_level"]) + scatter
+        share[:, k] = at
+    rmax = total + np.minimum(share, 0.0)  # no part exceeds the whole
+    logit = p["peak_share_level"] + p["peak_share_sd"] * rng.standard_normal(n)
+    logit = logit[:, None] + p["peak_share_growth"][:, None] * (dates - PEAK_SHARE_YEAR)
+    peak = rmax + np.log1p(np.exp(-logit)) / np.log(10)
+    peak = np.concatenate([np.tile(capacity.log10_first_peak, (n, 1)), peak], axis=1)
+    highest = np.maximum(np.maximum.accumulate(rmax, axis=1), capacity.log10_first.max())
+    before = np.concatenate([np.full((n, 1), capacity.log10_first.max()), highest[:, :-1]], axis=1)
+    new = np.concatenate([np.tile(entered, (n, 1)), rmax > before[:, :steps]], axis=1)
+    # Which vendor makes the next machine is not known: one more like those in the table.
+    other = p["vendor_sd"] * rng.standard_normal(n)
+    other = (other + p["ratio_sd"] * rng.standard_t(p["ratio_tail"]))[:, None]
+    of_year = np.append(capacity.list_year, dates) - made["machine_lag"][:, None] - RATIO_YEAR
+    ratio = p["ratio_level"][:, None] + p["ratio_growth"][:, None] * of_year + other
+    rate = np.where(new, peak + np.maximum(ratio, 0.0), -np.inf)  # 64 bits do for 16
+    latest = np.searchsorted(np.append(capacity.list_year, dates), year, side="right") - 1
+    return np.maximum.accumulate(rate, axis=1)[:, np.minimum(latest, n_lists + steps - 1)]
+
+
+def _largest_cluster(p, year, capacity, made, rng) -> np.ndarray:
+    """Take records as they were; later ones come at their rate, each with its rise."""
+    until = capacity.clusters_until
+    ahead = np.unique(np.maximum(year, until))
+    events = rng.poisson(p["record_rate"][:, None] * np.diff(ahead, prepend=until))
+    rise = p["record_rise"][:, None] * rng.standard_gamma(events)
+    latest = np.searchsorted(capacity.record_year, year, side="right") - 1
+    beyond = np.cumsum(rise, axis=1)[:, np.searchsorted(ahead, np.maximum(year, until))]
+    return capacity.log10_record[latest] + beyond + np.log10(made["cluster_error"])[:, None]
+
+
+def _designs(accelerators: pd.DataFrame) -> pd.DataFrame:
+    """Accelerators with units for 64 bits, one row a design: variants share maker and rate."""
+    columns = ["tensor_fp16_flop_s", "fp16_flop_s", "fp32_flop_s"]
+    best = accelerators[columns].max(axis=1)  # before 16 bits came, training ran in 32
+    made_for_64 = accelerators["fp64_flop_s"] >= LEAST_FP64 * accelerators["fp32_flop_s"]
+    table = accelerators.assign(
+        log10_ratio=np.log10(best / accelerators["fp64_flop_s"]),
+        rate=np.log10(best).round(1),
+    )
+    table = table.loc[made_for_64 & table["release_date"].notna()]
+    table = table.sort_values("release_date", kind="stable")
+    return table.drop_duplicates(["manufacturer", "rate"])
+
+
+def _decimal(dates: Any) -> np.ndarray:
+    at = dates.dt
+    return (at.year + (at.day_of_year - 1) / np.where(at.is_leap_year, 366, 365)).to_numpy(float)
