@@ -19,19 +19,21 @@ from bayes_compute.reading_mixture import Errors, Mixture, mixture
 from bayes_compute.readings import Readings
 
 _DRAWS = 100  # of the errors, over which moments are averaged: they vary little
+_NEAREST, _FEWEST = 30, 10  # figures that a bound alone is held against
+_LEAST = 0.05  # of the precision of these, below which a bound says nothing
 _ROOT_2_PI = np.sqrt(2 * np.pi)
 
 
 def with_evidence(systems: pd.DataFrame, calibration: xr.DataTree) -> pd.DataFrame:
     """Put what all readings say in place of published figures.
 
-    Systems with both bounds keep them and their figure. For the others
-    ``training_compute_flop`` becomes ten to the mean of log10 FLOP given every reading, and the
-    bounds a central 90 % interval of the normal distribution of the same variance, which is what
-    :class:`~bayes_compute.Observations` takes them for. Systems without a published figure get
-    one if anything else is known of them: other readings, or a bound. One bound cuts the
-    distribution off; alone, it cuts off that of systems of its time, and what it adds to that is
-    kept (expectation propagation: Minka 2001). Fine-tuned systems stay as they are.
+    Figures with both bounds are kept. Of the other systems ``training_compute_flop`` becomes ten
+    to the mean of log10 FLOP given every reading, and the bounds a central 90 % interval of the
+    normal distribution of the same variance, which is what :class:`~bayes_compute.Observations`
+    takes them for. Systems without a published figure get one if anything else is known of them:
+    other readings, or a bound. A bound cuts the distribution off. Alone, it cuts off that of the
+    30 figures nearest in time, and what it adds to that is kept, as far as that is anything (one
+    step of expectation propagation: Minka 2001). Fine-tuned systems stay as they are.
 
     Parameters
     ----------
@@ -44,30 +46,37 @@ def with_evidence(systems: pd.DataFrame, calibration: xr.DataTree) -> pd.DataFra
     -------
     pandas.DataFrame
         The same rows, in the same order.
+
+    Raises
+    ------
+    InputError
+        A column is missing.
     """
+    figure, *ends = (f"training_compute_{name}flop" for name in ("", "lower_", "upper_"))
+    readings = Readings.from_systems(systems)
+    rows = readings.row
+    bounds = np.full((2, readings.n), [[-np.inf], [np.inf]])
+    for end, name in zip(bounds, ends, strict=True):
+        given = known(systems, name)[rows]
+        end[given] = np.log10(systems[name].to_numpy(float)[rows][given])
+    settled = np.isfinite(readings.published) & np.isfinite(bounds).all(axis=0)
+    bounds[:, settled | (bounds[0] >= bounds[1])] = [[-np.inf], [np.inf]]
+    mean, variance = moments(readings, calibration, bounds)
+    half = Z90 * np.sqrt(variance)
+    weighed = np.isfinite(mean) & ~settled
     found = systems.copy()
-    low, high = (known(systems, f"training_compute_{end}_flop") for end in ("lower", "upper"))
-    open_ended = systems["publication_date"].notna() & systems["base_model"].isna() & ~(low & high)
-    part = systems.loc[open_ended].sort_values("publication_date", kind="stable")
-    bounds = np.full((2, len(part)), [[-np.inf], [np.inf]])
-    for end, name in enumerate(("training_compute_lower_flop", "training_compute_upper_flop")):
-        given = known(part, name)
-        bounds[end, given] = np.log10(part.loc[given, name])
-    mean, variance = moments(Readings.from_systems(part), calibration, bounds)
-    seen = np.isfinite(variance)
-    rows = part.index[seen]
-    mean, half = mean[seen], Z90 * np.sqrt(variance[seen])
-    found.loc[rows, "training_compute_flop"] = 10.0**mean
-    found.loc[rows, "training_compute_lower_flop"] = 10.0 ** (mean - half)
-    found.loc[rows, "training_compute_upper_flop"] = 10.0 ** (mean + half)
+    for name, value in zip((figure, *ends), (mean, mean - half, mean + half), strict=True):
+        column = found[name].to_numpy(float, copy=True)
+        column[rows[weighed]] = 10.0 ** value[weighed]
+        found[name] = column
     how = calibration.attrs
     evidence = {"calibration": json.loads(how["data"]), "sampler": json.loads(how["sampler"])}
-    found.attrs["source"] = {**systems.attrs.get("source", {}), "evidence": evidence}
+    found.attrs["source"] = readings.source | {"rows": len(found), "evidence": evidence}
     return found
 
 
 def moments(
-    readings: Readings, calibration: xr.DataTree, bounds: np.ndarray | None = None
+    readings: Readings, calibration: xr.DataTree, bounds: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Mean and variance of log10 FLOP given every reading and bounds.
 
@@ -76,7 +85,7 @@ def moments(
     readings : Readings
     calibration : xarray.DataTree
         ``fit("calibration", ...)``.
-    bounds : (2, n) float array, optional
+    bounds : (2, n) float array
         Lower and upper, infinite where there are none.
 
     Returns
@@ -86,28 +95,30 @@ def moments(
     """
     ways = mixtures(readings, calibration)
     log_weight, mean, variance = (each.reshape(-1, readings.n) for each in ways)
+    bounded = np.isfinite(bounds).any(axis=0)
+    alone = np.flatnonzero(bounded & ~readings.read)
     prior_mean, prior_variance = np.zeros(readings.n), np.full(readings.n, np.inf)
-    if bounds is not None:
-        bounded = np.isfinite(bounds).any(axis=0)
-        alone = bounded & ~readings.read
-        prior_mean[alone], prior_variance[alone] = _typical(readings, readings.year[alone])
-        mean[:, alone], variance[:, alone] = prior_mean[alone], prior_variance[alone]
-        log_mass, mean[:, bounded], variance[:, bounded] = _cut(
-            mean[:, bounded], np.sqrt(variance[:, bounded]), *bounds[:, bounded]
-        )
-        log_weight[:, bounded] += log_mass
+    for i in alone:
+        prior_mean[i], prior_variance[i] = _typical(readings, readings.year[i])
+    held = np.isfinite(prior_variance)
+    mean[:, held], variance[:, held] = prior_mean[held], prior_variance[held]
+    cut = bounded & (readings.read | held)
+    log_mass, mean[:, cut], variance[:, cut] = _cut(
+        mean[:, cut], np.sqrt(variance[:, cut]), *bounds[:, cut]
+    )
+    log_weight[:, cut] += log_mass
     weight = np.exp(log_weight - logsumexp(log_weight, axis=0))
     middle = np.sum(weight * mean, axis=0)
     total = np.sum(weight * (variance + (mean - middle) ** 2), axis=0)
-    # What it adds to a prior: the whole where there is none
+    # What it adds to a prior, the whole where there is none
     precision = 1 / total - 1 / prior_variance
-    middle = (middle / total - prior_mean / prior_variance) / precision
-    known = readings.read | (np.isfinite(prior_variance) & (precision > 0))
-    return np.where(known, middle, np.nan), np.where(known, 1 / precision, np.nan)
+    informed = readings.read | (held & (precision > _LEAST / prior_variance))
+    precision[~informed] = np.nan
+    return (middle / total - prior_mean / prior_variance) / precision, 1 / precision
 
 
 def mixtures(readings: Readings, calibration: xr.DataTree) -> Mixture:
-    """What :func:`~bayes_compute.models.calibration.mixture` says in each of some draws.
+    """What :func:`~bayes_compute.reading_mixture.mixture` says in each of some draws.
 
     Parameters
     ----------
@@ -142,12 +153,14 @@ def some_draws(calibration: xr.DataTree) -> dict[str, np.ndarray]:
     return found
 
 
-def _typical(readings: Readings, year: np.ndarray) -> tuple[np.ndarray, float]:
-    """Mean and variance of log10 FLOP of a system of a year, by least squares."""
-    seen = np.isfinite(readings.published)
-    slope, level = np.polyfit(readings.year[seen], readings.published[seen], 1)
-    apart = readings.published[seen] - level - slope * readings.year[seen]
-    return level + slope * year, float(np.var(apart))
+def _typical(readings: Readings, year: float) -> tuple[float, float]:
+    """Mean and variance of the published figures nearest in time; of too few, infinite."""
+    published = readings.published[np.isfinite(readings.published)]
+    apart = np.abs(readings.year[np.isfinite(readings.published)] - year)
+    nearest = published[np.argsort(apart, kind="stable")[:_NEAREST]]
+    if len(nearest) < _FEWEST:
+        return 0.0, np.inf
+    return float(nearest.mean()), float(nearest.var(ddof=1))
 
 
 def _cut(mean, sd, lower, upper) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -156,8 +169,8 @@ def _cut(mean, sd, lower, upper) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     flip = low > 0  # so that differences are of small numbers
     low, high = np.where(flip, -high, low), np.where(flip, -low, high)
     log_mass = log_ndtr(high) + np.log1p(-np.exp(log_ndtr(low) - log_ndtr(high)))
-    density = [np.exp(-0.5 * np.minimum(z**2, 1e4) - log_mass) / _ROOT_2_PI for z in (low, high)]
+    density = [np.exp(-0.5 * z**2 - log_mass) / _ROOT_2_PI for z in (low, high)]
     shift = density[0] - density[1]
     ends = [np.where(np.isfinite(z), z, 0) * d for z, d in zip((low, high), density, strict=True)]
     variance = 1 + ends[0] - ends[1] - shift**2
-    return log_mass, mean + np.where(flip, -1, 1) * sd * shift, sd**2 * np.maximum(variance, 1e-3)
+    return log_mass, mean + np.where(flip, -1, 1) * sd * shift, sd**2 * np.maximum(variance, 1e-4)

@@ -162,13 +162,7 @@ class Observations:
             for name in ("training_compute_flop", "parameters")
         )
         domains = [domain_of(label) for label in kept["domain"]]
-        unknown_source = {
-            "name": "data frame",
-            "sha256": "",
-            "as_of": f"{dates.date.max():%Y-%m-%d}",
-            "selection": "all",
-        }
-        source = {**systems.attrs.get("source", unknown_source), "rows": len(kept)}
+        source = {**source_of(systems), "rows": len(kept)}
         present = tuple(domain for domain in DOMAINS if domain in domains)
         return cls(
             system=unique_labels(kept["system"].tolist()),
@@ -180,6 +174,17 @@ class Observations:
             domains=present,
             source=source,
         )
+
+
+def source_of(systems: pd.DataFrame) -> dict[str, Any]:
+    """Provenance of a table; of a data frame from elsewhere, what can be said of it."""
+    last: Any = systems["publication_date"].max()
+    return systems.attrs.get("source") or {
+        "name": "data frame",
+        "sha256": "",
+        "as_of": "" if pd.isna(last) else f"{last:%Y-%m-%d}",
+        "selection": "all",
+    }
 
 
 def known(systems: pd.DataFrame, name: str) -> np.ndarray:

@@ -3,6 +3,7 @@
 :mod:`bayes_compute.measurement` weighs it; here the two fits are set side by side.
 """
 
+import json
 from typing import Any
 
 import xarray as xr
@@ -27,12 +28,18 @@ def comparison(dt: xr.DataTree, published: xr.DataTree | NotConverged) -> dict[s
     Returns
     -------
     dict
-        ``systems`` with training compute in each; ``reason`` if the second did not converge;
+        ``systems`` with training compute in each; ``calibration``, the table that told what
+        readings are worth; ``reason`` if the second did not converge;
         ``quantities``: for each a row with ``evidence`` and ``published`` (median, lower, upper;
         null without a fit), ``moved``, the change of the median over half the width of the
         published interval, and ``wider``, the ratio of widths.
     """
-    found: dict[str, Any] = {"systems": {"evidence": _with_compute(dt)}, "quantities": []}
+    source = json.loads(dt.attrs["data"])["evidence"]["calibration"]
+    found: dict[str, Any] = {
+        "systems": {"evidence": _with_compute(dt)},
+        "calibration": f"{source['name']} as of {source['as_of']}",
+        "quantities": [],
+    }
     ends = ["median", "lower", "upper", "unit", "ess_bulk"]
     table, other = summary(dt), None
     if isinstance(published, NotConverged):
@@ -81,6 +88,7 @@ def describe(found: dict[str, Any], prob: str) -> str:
         if row["published"]:
             change = f"{row['wider']:.2f} times as wide, moved by {row['moved']:+.2f} of its half"
         lines.append("| " + " | ".join([*cells, change]) + " |")
+    lines += ["", f"What readings are worth was learned from {found['calibration']}."]
     if "reason" in found:
         lines += ["", f"With published figures there is no answer to quote: {found['reason']}"]
     return "\n".join(lines) + "\n"

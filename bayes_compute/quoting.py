@@ -63,7 +63,7 @@ def sentence(record: dict, name: str) -> str:
     rows = {row["name"]: row for row in record["quantities"]}
     variable, label = _split(name)
     interval = f"{level(record)} {kind(record)} interval"
-    if variable not in _GROWTH:
+    if variable not in _GROWTH or any(unit + label not in rows for unit in _GROWTH):
         row = rows[name]
         unit = "" if row["unit"] in ("", "year") else f" {row['unit']}"
         subject = _subject(record, variable, label)

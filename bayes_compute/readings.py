@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayes_compute.errors import InputError
 from bayes_compute.hardware import peak_rates
-from bayes_compute.observations import DOMAINS, domain_of, known, unique_labels
+from bayes_compute.observations import DOMAINS, domain_of, known, source_of, unique_labels
+from bayes_compute.systems import with_active_parameters
 
 CLASSES = ("Confident", "Likely", "Speculative", "none")
 """Classes of confidence of a published figure; any other label counts as none."""
@@ -27,6 +29,22 @@ _CHIP_FAMILIES = {
 CHIPS = (*_CHIP_FAMILIES, "other")
 """Families of accelerators with a utilisation of their own."""
 
+_COLUMNS = (
+    "system",
+    "publication_date",
+    "domain",
+    "parameters",
+    "training_compute_flop",
+    "confidence",
+    "estimation_method",
+    "training_dataset_size",
+    "epochs",
+    "training_time_hours",
+    "training_hardware",
+    "hardware_quantity",
+    "hardware_utilization",
+    "base_model",
+)
 _SECONDS = 3600.0
 _ROUNDING = 0.02  # log10 FLOP: figures are given to two digits
 _UNCHANGED = 0.005  # log10 FLOP
@@ -59,9 +77,11 @@ class Readings:
         Index into :data:`CLASSES`.
     chip : (n,) int array
         Index into :data:`CHIPS`.
-    from_operations, from_hardware : (n,) bool array
-        Whether the published figure may have been worked out in this way: its method says so, or
-        is not given.
+    from_hardware : (n,) bool array
+        Whether the published figure may have been worked out from hardware: its method says so,
+        or is not given.
+    row : (n,) int array
+        Position in the table.
     source : dict
         Provenance: name, rows (= n), sha256, as_of and selection of the table.
     """
@@ -78,8 +98,8 @@ class Readings:
     confidence: np.ndarray
     earlier_confidence: np.ndarray
     chip: np.ndarray
-    from_operations: np.ndarray
     from_hardware: np.ndarray
+    row: np.ndarray
     source: dict[str, Any]
 
     @property
@@ -102,8 +122,7 @@ class Readings:
     @property
     def copied(self) -> np.ndarray:
         """Whether the published figure is that of operations, worked out from the same numbers."""
-        apart = np.abs(self.published - self.operations)
-        return (apart < _ROUNDING) & self.from_operations
+        return np.abs(self.published - self.operations) < _ROUNDING
 
     @property
     def revised(self) -> np.ndarray:
@@ -129,6 +148,7 @@ class Readings:
     def from_systems(cls, systems: pd.DataFrame, older: pd.DataFrame | None = None) -> "Readings":
         """Take every reading of the systems that have a date.
 
+        Mixtures of experts are taken by their active parameters, where these are known.
         Fine-tuned systems are left out: their figure often includes the base model, and the other
         readings do not. Of hardware that the table of accelerators does not know, or of several
         kinds, nothing is read. Data sizes are tokens for language models only; elsewhere they
@@ -141,8 +161,20 @@ class Readings:
         older : pandas.DataFrame, optional
             An older table, with the columns ``system``, ``training_compute_flop`` and
             ``confidence``.
+
+        Raises
+        ------
+        InputError
+            A column is missing.
         """
-        rows = systems.loc[systems["publication_date"].notna() & systems["base_model"].isna()]
+        missing = [name for name in _COLUMNS if name not in systems]
+        if missing:
+            raise InputError(
+                f"systems: got no column {', '.join(missing)}; expected a table from "
+                "load_systems; load it with load_systems"
+            )
+        rows = with_active_parameters(systems).assign(row=np.arange(len(systems)))
+        rows = rows.loc[rows["publication_date"].notna() & rows["base_model"].isna()]
         rows = rows.sort_values("publication_date", kind="stable")
         operations = 6 * _amount(rows, "parameters") * _amount(rows, "training_dataset_size")
         epochs = _amount(rows, "epochs")
@@ -167,9 +199,9 @@ class Readings:
             _class(rows["confidence"]),
             earlier_confidence,
             np.array([_chip(label) for label in rows["training_hardware"]], dtype=int),
-            ((method == "") | method.str.contains("Operation counting")).to_numpy(bool),
             ((method == "") | method.str.contains("Hardware")).to_numpy(bool),
-            {**systems.attrs.get("source", {"name": "data frame"}), "rows": len(rows)},
+            rows["row"].to_numpy(),
+            source_of(systems) | {"rows": len(rows)},
         )
 
 

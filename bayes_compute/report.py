@@ -31,13 +31,15 @@ _TEXTS: dict[str, Callable[[dict], str]] = {
     "evidence.md": lambda record: published.describe(record["evidence"], level(record)),
     "priors.md": lambda record: sensitivity.describe(record["prior_check"], level(record)),
 }
-_FIGURES = (
-    "compute_over_time",
-    "parameter_gap",
-    "date_posterior",
-    "selection_floor",
-    "reading_errors",
-)
+# Figures, and what a fit needs for each: its variables, its groups, or its model.
+_FIGURES = {
+    "compute_over_time": {"membership"},
+    "parameter_gap": {"membership", "capacity"},
+    "date_posterior": {"membership", "transition_year"},
+    "selection_floor": {"membership"},
+    "reading_errors": {"calibration"},
+    "top500": {"top500"},
+}
 # Without dates and producers, the same fit gives the same bytes.
 _METADATA: dict[str, dict] = {
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
@@ -142,15 +144,8 @@ def write_report(
     InputError, NotConverged
         As :func:`write_fit`.
     """
-    needed = {
-        "compute_over_time": "membership",
-        "selection_floor": "membership",
-        "date_posterior": "transition_year",
-        "parameter_gap": "capacity",
-        "reading_errors": "figure_sd",
-    }
-    there = {*dt["posterior"].data_vars, *dt.children}
-    figures = [name for name in _FIGURE_FILES if needed[Path(name).stem] in there]
+    there = {dt.attrs["model"], *dt["posterior"].data_vars, *dt.children}
+    figures = [name for name in _FIGURE_FILES if _FIGURES[Path(name).stem] <= there]
     more: dict = {}
     if "membership" in dt:
         more["prior_check"] = sensitivity.prior_check(dt, flat)

@@ -13,6 +13,8 @@ from bayes_compute.floor import floor_jump
 LARGELY_PRIOR = 0.7
 """A posterior sd above this share of the prior sd marks a quantity as largely the prior's."""
 
+_FIRM = 0.7  # sd of log10 FLOP above which evidence is no figure that was collected
+
 TAILS = (0.05, 0.95)
 """Quantiles whose effective sample size is the tail ESS."""
 
@@ -199,7 +201,10 @@ def floor_verdicts(dt: xr.DataTree) -> list[dict]:
     dates = dt["posterior"]["transition_year"].median(("chain", "draw"))
     year = dt["constant_data"]["year"].to_numpy()
     log10_flop = dt["constant_data"]["log10_flop"].to_numpy()
-    year, log10_flop = (each[np.isfinite(log10_flop)] for each in (year, log10_flop))
+    seen = np.isfinite(log10_flop)
+    if "evidence" in json.loads(dt.attrs["data"]):  # what was collected, not what was worked out
+        seen &= dt["constant_data"]["variance"].to_numpy() < _FIRM**2
+    year, log10_flop = year[seen], log10_flop[seen]
     return [
         {"transition": str(name)} | floor_jump(year, log10_flop, float(date))
         for name, date in zip(dates["transition"].to_numpy(), dates.to_numpy(), strict=True)

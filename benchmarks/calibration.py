@@ -14,11 +14,11 @@ import bayes_compute as bc
 from bayes_compute.facts import load_facts
 from bayes_compute.measurement import mixtures, some_draws
 from bayes_compute.models import calibration
+from bayes_compute.observations import DOMAINS
 from bayes_compute.reading_mixture import ASSUMED, possible_ways
 from bayes_compute.readings import CLASSES, Readings
 
 FOLDS = 5
-PROB = (0.5, 0.9)
 PLAIN_UTILIZATION = 0.35
 
 
@@ -44,7 +44,15 @@ def hold_out_figures() -> None:
         np.concatenate(part) for part in zip(*found, strict=True)
     )
     print(f"{len(truth)} published figures, each predicted by a fit that did not see its system")
-    _coverage(truth, np.array(quantiles))
+    quantiles = np.array(quantiles)
+    everything = np.ones(len(truth), bool)
+    for name, chosen in {
+        "all": everything,
+        "figures that operations do not give back": ~copied,
+        "of these, language without hardware": ~copied & language & np.isnan(hardware),
+        "with hardware": np.isfinite(hardware),
+    }.items():
+        _coverage(name, truth[chosen], quantiles[:, chosen])
     middle = quantiles[2]
     plain = hardware + np.log10(PLAIN_UTILIZATION)
     for name, seen, rival in (
@@ -86,15 +94,18 @@ def _predicted(readings: Readings, fit) -> tuple[np.ndarray, ...]:
             figure = np.where(copied, readings.hardware[i] + assumed, figure)
         figure = np.where(holds[way], readings.operations[i], figure)
         quantiles[:, i] = np.quantile(figure, [0.05, 0.25, 0.5, 0.75, 0.95])
-    return readings.published, readings.operations, readings.hardware, *quantiles
+    language = readings.domain == DOMAINS.index("Language")
+    seen = readings.published, readings.operations, readings.hardware
+    return *seen, language, readings.copied, *quantiles
 
 
-def _coverage(truth: np.ndarray, quantiles: np.ndarray) -> None:
+def _coverage(name: str, truth: np.ndarray, quantiles: np.ndarray) -> None:
+    print(f"  {name}, {len(truth)}:")
     for prob, low, high in ((0.5, 1, 3), (0.9, 0, 4)):
         inside = (quantiles[low] <= truth + 1e-9) & (truth - 1e-9 <= quantiles[high])
         ends = stats.binom.interval(0.99, len(truth), prob)
         print(
-            f"  {prob:.0%} intervals hold {inside.mean():.1%} ({inside.sum()}; binomial 99 %: "
+            f"    {prob:.0%} intervals hold {inside.mean():.1%} ({inside.sum()}; binomial 99 %: "
             f"{ends[0]:.0f} to {ends[1]:.0f})"
         )
 

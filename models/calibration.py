@@ -30,7 +30,7 @@ from pytensor.tensor.special import logsumexp
 from bayes_compute.confidence import DEFAULT_CONFIDENCE, WITHIN_FACTOR, log10_sd
 from bayes_compute.facts import load_facts
 from bayes_compute.hardware_steps import UTILISATION
-from bayes_compute.observations import DOMAINS
+from bayes_compute.observations import DOMAINS, source_of
 from bayes_compute.reading_mixture import (
     UTILIZATION_YEAR,
     Errors,
@@ -75,7 +75,7 @@ def readings_of(systems: pd.DataFrame) -> Readings:
     systems : pandas.DataFrame
         What :func:`bayes_compute.load_systems` returned.
     """
-    until = systems.attrs["source"]["as_of"]
+    until = source_of(systems)["as_of"]
     older = load_facts("system-vintages", until)
     older = older.loc[older["vintage"] < until].sort_values("vintage", kind="stable")
     return Readings.from_systems(systems, older)

@@ -68,7 +68,7 @@ def simulate(e: Errors, seed: int) -> Readings:
     return Readings(
         tuple(f"s{i}" for i in range(N)), year, figure, older, operations,
         np.where(timed, hardware, np.nan), np.where(reported & timed, use, np.nan), domain,
-        one_pass, label, older_label, chip, np.ones(N, bool), np.ones(N, bool),
+        one_pass, label, older_label, chip, np.ones(N, bool), np.arange(N),
         {"name": "simulated", "rows": N},
     )  # fmt: skip
 

@@ -140,7 +140,7 @@ def test_help_is_what_one_gets_without_a_command(command):
         (["data", "no\nsuch\x1b[31m.csv"], r"no such \[31m\.csv: got no such file"),
         (["data", "top500", "--fine-tunes"], "top500: got --selection or --fine-tunes; expected"),
         (["fit", "one_era", "--data", "top500"], "top500: got a table of facts; expected a table"),
-        (["fit", "calibration", "--data", "mine.csv"], "data: got 'mine.csv'; expected none: calib"),
+        (["fit", "calibration", "--data", "mine.csv"], "data: got 'mine.csv'; expected none"),
         (["fit", "calibration", "--as-of", "never"], "as_of: got 'never'"),
         (["report", "calibration", "--evidence"], "evidence: got True; expected none"),
         (["report", "--as-of", "1950-01-01", "--evidence"], "as_of|systems: got 0"),

@@ -3,6 +3,7 @@
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 from scipy import stats
@@ -93,23 +94,64 @@ def test_a_confident_copy_stays_and_a_figure_alone_has_the_error_of_its_class(sy
     np.testing.assert_allclose(weighed.loc[alone, FLOP], systems.loc[alone, FLOP], rtol=1e-9)
 
 
-def test_a_bound_cuts_the_distribution_off(systems, weighed):
+def test_an_upper_bound_cuts_the_distribution_off(systems, weighed):
     upper = systems[BOUNDS[1]].notna() & systems[BOUNDS[0]].isna() & systems["base_model"].isna()
     assert upper.sum() > 10
     assert (weighed.loc[upper, FLOP] < systems.loc[upper, BOUNDS[1]]).all()
 
 
-def test_a_bound_alone_pulls_towards_its_side(calibrated):
+@pytest.mark.parametrize("upper", [1e22, 1e20, 1e10])
+def test_a_bound_wins_over_a_figure_that_contradicts_it(systems, calibrated, upper):
+    i = systems.index[systems["system"] == "GPT-3 175B (davinci)"][0]
+    few = systems.loc[i - 50 : i + 50].copy()
+    few.loc[i, BOUNDS[1]] = upper
+    found = bc.with_evidence(few, calibrated)
+    assert found.loc[i, FLOP] < upper
+
+
+def test_a_bound_alone_adds_what_it_says_to_the_figures_nearest_in_time(calibrated):
     every = bc.load_systems("systems-2025-08", selection="all")
     i = every.index[every["system"] == "Grok-1.5V"][0]
     assert np.isnan(every.loc[i, FLOP])
     found = bc.with_evidence(every, calibrated)
-    assert found.loc[i, FLOP] > every.loc[i, BOUNDS[0]]
-    assert sd_of(found)[found.index.get_loc(i)] > 0.3
+    whole = every["base_model"].isna() & every[FLOP].notna()
+    near = every.loc[whole].sort_values("publication_date", kind="stable")
+    days = (near["publication_date"] - every.loc[i, "publication_date"]).abs()
+    nearest = np.log10(near.loc[days.sort_values(kind="stable").index[:30], FLOP])
+    middle, variance = nearest.mean(), nearest.var()
+    bound = (np.log10(every.loc[i, BOUNDS[0]]) - middle) / np.sqrt(variance)
+    cut = stats.truncnorm(bound, np.inf, middle, np.sqrt(variance))
+    precision = 1 / cut.var() - 1 / variance
+    expected = (cut.mean() / cut.var() - middle / variance) / precision
+    assert np.log10(found.loc[i, FLOP]) == pytest.approx(expected, abs=0.02)
+    assert sd_of(found)[every.index.get_loc(i)] == pytest.approx(precision**-0.5, rel=0.02)
+
+
+@pytest.mark.parametrize(("end", "value"), [(0, 10.0), (0, 1e10), (1, 1e35)])
+def test_a_bound_that_says_nothing_gives_no_figure(calibrated, end, value):
+    every = bc.load_systems("systems-2025-08", selection="all")
+    i = every.index[every["system"] == "Grok-1.5V"][0]
+    every.loc[i, BOUNDS] = np.nan
+    every.loc[i, BOUNDS[end]] = value
+    assert np.isnan(bc.with_evidence(every, calibrated).loc[i, FLOP])
+
+
+def test_few_figures_are_nothing_to_hold_a_bound_against(systems, calibrated):
+    few = systems.iloc[[*range(8), -1]].copy()
+    few.loc[few.index[-1], [FLOP, "parameters"]] = np.nan
+    few.loc[few.index[-1], BOUNDS[0]] = 1e20
+    assert np.isnan(bc.with_evidence(few, calibrated)[FLOP].iloc[-1])
+
+
+def test_rows_are_told_apart_by_position(systems, calibrated):
+    twice = pd.concat([systems.head(20), systems.head(20)])
+    found = bc.with_evidence(twice, calibrated)[FLOP].to_numpy()
+    np.testing.assert_array_equal(found[:20], found[20:])
 
 
 @pytest.mark.parametrize(
-    ("low", "high"), [(-np.inf, 0.5), (1.0, np.inf), (-1.0, 2.0), (6.0, np.inf), (-np.inf, -5.0)]
+    ("low", "high"),
+    [(-np.inf, 0.5), (1.0, np.inf), (-1.0, 2.0), (6.0, np.inf), (-np.inf, -5.0), (12.0, np.inf)],
 )
 def test_normal_distributions_are_cut_exactly(low, high):
     mean, sd = np.array([0.3]), np.array([1.2])
@@ -119,6 +161,16 @@ def test_normal_distributions_are_cut_exactly(low, high):
     assert np.exp(log_mass[0]) == pytest.approx(z.cdf(high) - z.cdf(low), rel=1e-6)
     assert middle[0] == pytest.approx(exact.mean(), rel=1e-6)
     assert variance[0] == pytest.approx(exact.var(), rel=1e-4)
+
+
+@pytest.mark.parametrize("away", [50.0, 150.0, 1e4])
+def test_far_tails_end_at_the_bound(away):
+    log_mass, middle, variance = measurement._cut(
+        np.zeros(2), np.ones(2), np.array([away, -np.inf]), np.array([np.inf, -away])
+    )
+    np.testing.assert_allclose(log_mass, -0.5 * away**2, rtol=1e-2)
+    np.testing.assert_allclose(middle, [away + 1 / away, -away - 1 / away], rtol=1e-5)
+    assert np.all((variance > 0) & (variance < 2 / away**2 + 2e-4))
 
 
 def test_evidence_is_traced(systems, weighed):
@@ -138,6 +190,8 @@ def test_the_seed_table_has_more_systems_that_speak(calibrated):
 
 def test_two_fits_are_set_side_by_side(make_fit):
     one, other = make_fit(seed=1), make_fit(seed=2)
+    learned = {"calibration": {"name": "made up", "as_of": "2025-08-31"}}
+    one.attrs["data"] = json.dumps(json.loads(one.attrs["data"]) | {"evidence": learned})
     found = comparison(one, other)
     assert {row["name"] for row in found["quantities"]} >= {"transition_year[1→2]", "growth[3]"}
     row = found["quantities"][0]
@@ -145,7 +199,8 @@ def test_two_fits_are_set_side_by_side(make_fit):
     expected = (row["evidence"]["median"] - row["published"]["median"]) / (width / 2)
     assert row["moved"] == pytest.approx(expected)
     text = describe(found, "90 %")
-    assert text.count("\n") == 2 + len(found["quantities"])
+    assert text.count("\n") == 4 + len(found["quantities"])
+    assert "learned from made up as of 2025-08-31" in text
     assert "times as wide" in text
     failed = comparison(one, bc.NotConverged("three_eras: R-hat", {}))
     assert "three_eras: R-hat" in describe(failed, "90 %")

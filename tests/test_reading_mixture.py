@@ -60,7 +60,7 @@ def made_up(n: int = 60, seed: int = 2) -> Readings:
         operations, reading(0.3, 0.5), np.where(rng.random(n) < 0.2, -0.4, np.nan),
         rng.integers(N_DOMAINS, size=n), rng.random(n) < 0.5, rng.integers(N_CLASSES, size=n),
         rng.integers(N_CLASSES, size=n), rng.integers(N_CHIPS, size=n), rng.random(n) < 0.7,
-        rng.random(n) < 0.7, {"name": "made up", "rows": n},
+        np.arange(n), {"name": "made up", "rows": n},
     )  # fmt: skip
 
 

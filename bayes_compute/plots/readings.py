@@ -14,9 +14,10 @@ _FACTORS = (1, 3, 10, 30, 100, 300, 1000, 10000)
 
 @mpl.rc_context(STYLE)
 def reading_errors(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
-    """Factor within which half, and 90 %, of the readings of each kind are right.
+    """Factor within which half, and 90 %, of the readings of each kind agree with the others.
 
-    Gross errors are counted, biases that are known are not: published figures by class of
+    An error that all readings of a system share is not seen. Gross errors are counted, biases
+    that are known are not: published figures by class of
     confidence; six operations a parameter and token by domain, where no figure was worked out
     from them; accelerators times hours, by utilisation as expected of year and family.
 
@@ -47,7 +48,7 @@ def reading_errors(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     ax.set_xlim(0, None)
     ticks = [factor for factor in _FACTORS if np.log10(factor) < ax.get_xlim()[1]]
     ax.set_xticks(np.log10(ticks), [f"×{factor:,}" for factor in ticks])
-    ax.set_xlabel("Right within a factor of")
+    ax.set_xlabel("Agree with other readings within a factor of")
     ax.grid(axis="x", color="0.9", linewidth=0.6)
     ax.set_axisbelow(True)
     legend_above(ax, f"Median and {level_text(dt)} equal-tailed interval", 2)
