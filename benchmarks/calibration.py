@@ -40,7 +40,7 @@ def hold_out_figures() -> None:
         fit = bc.fit("calibration", readings.subset(fold != k), progress=False)
         wanted = (fold == k) & np.isfinite(readings.published) & others.any(axis=0)
         found.append(_predicted(readings.subset(wanted), fit))
-    truth, operations, hardware, *quantiles = (
+    truth, operations, hardware, language, copied, *quantiles = (
         np.concatenate(part) for part in zip(*found, strict=True)
     )
     print(f"{len(truth)} published figures, each predicted by a fit that did not see its system")
