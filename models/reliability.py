@@ -96,13 +96,15 @@ def build(data: Failures) -> pm.Model:
         # sd over mean: a quarter may be twice the mean, or next to nothing
         time_cv: Any = pm.HalfNormal("time_cv", 1.0)
         # small jobs fail twice as often as nodes explain, 0.6 to 6 times (90 %)
-        small_job_factor = pm.LogNormal("small_job_factor", np.log(2), 0.7)
+        small_job_factor: Any = pm.LogNormal("small_job_factor", np.log(2), 0.7)
         cause: Any = pm.Dirichlet("cause_share", np.ones(len(CAUSES)), dims="cause")
-        share: Any = pt.concatenate([pt.cumsum(cause)[:-1], [1.0]])
+        of_kind: Any = pt.cumsum(cause)
+        share: Any = pt.concatenate([of_kind[:-1], [1.0]])
         z = pm.Normal("z", dims="system")
         rate: Any = pm.Deterministic("rate", typical_rate * pt.exp(system_sd * z), dims="system")
         place = [data.systems.index(name) for name in data.system]
-        expected = rate[place] * share[data.kind] * pt.where(data.small, small_job_factor, 1.0)
+        factor: Any = pt.where(data.small, small_job_factor, 1.0)
+        expected: Any = rate[place] * share[data.kind] * factor
         alpha: Any = 1 / (time_cv**2 + data.reading_cv**2)
         if data.causes.sum():
             pm.Multinomial("causes", data.causes.sum(), cause, observed=data.causes)

@@ -4,6 +4,7 @@ from bayes_compute.plots.canvas import SIZE, STYLE
 from bayes_compute.plots.capacity import parameter_gap
 from bayes_compute.plots.dates import date_posterior
 from bayes_compute.plots.reliability import reliability
+from bayes_compute.plots.run_length import run_length
 from bayes_compute.plots.selection import selection_floor
 from bayes_compute.plots.trends import compute_over_time
 
@@ -14,5 +15,6 @@ __all__ = [
     "date_posterior",
     "parameter_gap",
     "reliability",
+    "run_length",
     "selection_floor",
 ]

@@ -18,12 +18,3 @@ def band(ax: Axes, x: Any, draws: np.ndarray, prob: float, colour: str, label: s
 def as_of(dt: xr.DataTree) -> str | None:
     """Date of the data of a fit."""
     return json.loads(dt.attrs["data"])["as_of"]
-
-
-def year_of(dates: Any) -> np.ndarray:
-    """Decimal years of dates."""
-    days = np.asarray(dates, dtype="datetime64[D]")
-    first = days.astype("datetime64[Y]")
-    following = (first + 1).astype("datetime64[D]")
-    start = first.astype("datetime64[D]")
-    return 1970 + first.astype(float) + (days - start) / (following - start)
