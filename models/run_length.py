@@ -1,8 +1,8 @@
 """How long are the largest training runs, and how long may they become?
 
-Wall-clock lengths h of the runs of notable systems of the last six years, by group g: the largest language
-models (among the five of most training compute on the day of their publication), other language
-models, vision, and all else:
+Wall-clock lengths h of the runs of notable systems of the last six years, by group g: the largest
+language models (among the five of most training compute on the day of their publication), other
+language models, vision, and all else:
 
     log10 h = level_g + growth_g (year − 2022) + ε,   ε ~ Student-t(4, scale sigma_g),
     growth_g ~ N(m, 0.1²),  m ~ N(0.1, 0.15²)         [h: hours; growth: log10/year]

@@ -3,6 +3,7 @@
 from bayes_compute.plots.canvas import SIZE, STYLE
 from bayes_compute.plots.capacity import parameter_gap
 from bayes_compute.plots.dates import date_posterior
+from bayes_compute.plots.power import power
 from bayes_compute.plots.reliability import reliability
 from bayes_compute.plots.run_length import run_length
 from bayes_compute.plots.selection import selection_floor
@@ -14,6 +15,7 @@ __all__ = [
     "compute_over_time",
     "date_posterior",
     "parameter_gap",
+    "power",
     "reliability",
     "run_length",
     "selection_floor",
