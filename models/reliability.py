@@ -91,8 +91,8 @@ def build(data: Failures) -> pm.Model:
     with pm.Model(coords={"system": data.systems, "cause": CAUSES}) as model:
         # an accelerator interrupts its run once in 11 years, in 1 to 140 years (90 %)
         typical_rate = pm.LogNormal("typical_rate", np.log(1e-5), 1.5)
-        # natural log: systems differ by a factor of 2 (sd), by less than 7 (95 %)
-        system_sd = pm.HalfNormal("system_sd", 1.0)
+        # natural log: systems differ by a factor of 1.8 (sd), of 1.3 to 4 (90 %)
+        system_sd = pm.LogNormal("system_sd", np.log(0.6), 0.5)
         # sd over mean: a quarter may be twice the mean, or next to nothing
         time_cv: Any = pm.HalfNormal("time_cv", 1.0)
         # small jobs fail twice as often as nodes explain, 0.6 to 6 times (90 %)

@@ -149,7 +149,7 @@ def observe(as_of: str | None = None) -> Power:
         tuple(chips["hardware"]),
         _year(chips["release_date"]),
         np.log10(chips["flop_s"].to_numpy() / chips["tdp_w"].to_numpy()),
-        source_of(len(every) + len(chips), as_of, *sources),
+        source_of(len(every) + len(chips), *sources) | {"as_of": as_of},
     )
 
 

@@ -5,15 +5,13 @@ from collections.abc import Mapping
 from typing import Any
 
 
-def source_of(rows: int, as_of: str | None, *tables: Mapping[Any, Any]) -> dict[str, Any]:
+def source_of(rows: int, *tables: Mapping[Any, Any]) -> dict[str, Any]:
     """Put the sources of several tables into one.
 
     Parameters
     ----------
     rows : int
         Rows that are used, of all tables.
-    as_of : str, optional
-        Date up to which they were asked for; None for all that they hold.
     *tables : mapping
         Of each its name, rows, sha256 and as_of.
 
@@ -28,6 +26,6 @@ def source_of(rows: int, as_of: str | None, *tables: Mapping[Any, Any]) -> dict[
         "name": ", ".join(table["name"] for table in each),
         "rows": rows,
         "sha256": each[0]["sha256"] if len(each) == 1 else digest.hexdigest(),
-        "as_of": as_of,
+        "as_of": max((t["as_of"] for t in each if t["as_of"]), default=None),
         "tables": each,
     }

@@ -158,7 +158,7 @@ def observe(as_of: str | None = None) -> Failures:
     return Failures(
         system, np.array([KINDS.index(name) for name in kind]), events, exposure, rate,
         reading_cv, np.array(small), _by_cause(causes),
-        source_of(len(rows), as_of, table.attrs, causes.attrs, titan.attrs),
+        source_of(len(rows), table.attrs, causes.attrs, titan.attrs),
     )  # fmt: skip
 
 

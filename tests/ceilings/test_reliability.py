@@ -131,6 +131,12 @@ def test_reported_goodput_is_within_reach_but_that_of_opt(fitted):
         assert (low <= row.share <= high) == (not row.system.startswith("OPT")), row
 
 
+@pytest.mark.parametrize("as_of", ["2019-12-31", "2023-12-31"])
+def test_few_systems_are_fitted_too(as_of):
+    posterior = bc.fit("reliability", model.observe(as_of), progress=False)["posterior"].dataset
+    assert 3.5 < np.median(model.reliability(posterior, np.array([2020]))) < 6.5
+
+
 def test_small_jobs_do_not_move_the_rate_of_runs(fitted):
     data = model.observe()
     keep = ~data.small
