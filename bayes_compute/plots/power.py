@@ -1,0 +1,67 @@
+"""Power of the largest runs and sites by year, existing and planned."""
+
+import matplotlib as mpl
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+from matplotlib.ticker import NullLocator
+
+from bayes_compute.ceilings.power import ASSUMPTIONS, SERIES, largest_site, observe
+from bayes_compute.plots.bands import as_of, band
+from bayes_compute.plots.canvas import COLOURS, MARKERS, STYLE, axes_or_new, legend_above
+
+_TICKS = {5: "100 kW", 6: "1 MW", 7: "10 MW", 8: "100 MW", 9: "1 GW", 10: "10 GW", 11: "100 GW"}
+
+
+@mpl.rc_context(STYLE)
+def power(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
+    """Trends of the largest run's and the largest site's power, with the limit of a site.
+
+    Parameters
+    ----------
+    dt : xarray.DataTree
+        A fit of ``power``.
+    ax : matplotlib.axes.Axes, optional
+        Where to draw; a new figure of 7 by 4.5 inches by default.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
+    """
+    ax = axes_or_new(ax)
+    posterior, prob = dt["posterior"].dataset, float(dt.attrs["interval_prob"])
+    data = observe(as_of(dt))
+    last = np.ceil(data.year.max()) + 5
+    year = np.linspace(data.year.min(), last, 101)
+    for k, series in enumerate(SERIES):
+        here = data.series == k
+        first = here & (data.rank == 0)
+        for shown, size, label in ((here, 2.5, None), (first, 5, f"largest {series} of a year")):
+            ax.plot(
+                data.year[shown],
+                data.log10_w[shown],
+                MARKERS[k],
+                color=COLOURS[k],
+                markersize=size,
+                alpha=1.0 if label else 0.5,
+                label=label,
+            )
+        band(ax, year, largest_site(posterior, year, series), prob, COLOURS[k], "its trend")
+    ax.scatter(
+        data.planned_year,
+        data.planned_log10_w,
+        s=30,
+        marker=MARKERS[1],
+        facecolors="none",
+        edgecolors=COLOURS[1],
+        label="planned site: not fitted",
+    )
+    limit = ASSUMPTIONS["site_limit"]
+    low, high = np.log10(limit.median) + np.log10(limit.factor) * np.array([-1, 1])
+    ax.axhspan(low, high, color="0.5", alpha=0.15, linewidth=0)
+    ax.axhline(np.log10(limit.median), color="0.5", label="limit of one site (assumed)")
+    ax.set(xlim=(year[0] - 0.2, last), xlabel="Date", ylabel="Power", ylim=(5.3, 11))
+    ax.set_yticks([t for t in _TICKS if t > 5], [name for t, name in _TICKS.items() if t > 5])
+    ax.yaxis.set_minor_locator(NullLocator())
+    legend_above(ax, "", ncols=3)
+    return ax
