@@ -1,0 +1,459 @@
+"""What a dollar buys: prices of accelerators, spending on the largest runs, and their ceiling.
+
+The model is in ``models/price_performance.py``; here are its data, and what its draws say.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayes_compute.assumptions import Assumption
+from bayes_compute.confidence import DEFAULT_CONFIDENCE, WITHIN_FACTOR, log10_sd
+from bayes_compute.facts import load_facts
+from bayes_compute.systems import load_systems
+
+MARKETS = ("purchase", "rental", "hyperscaler list")
+ERAS = ("before", "after")
+TRANSITION_YEAR = 2016.0
+"""Large-scale systems begin in late 2015 (Sevilla et al. 2022, arXiv:2202.05924)."""
+START_YEAR = 2010.0
+REFERENCE_YEAR = 2020.0
+MATRIX_YEAR = 2017.4
+"""Matrix units for 16 bits were first on the market: TPU v2 in May, V100 in June 2017."""
+TOP = 10  # as Cottier et al. (2024) choose the largest runs
+NEW = 3.0  # years from its release after which an accelerator on sale is taken for second-hand
+HYPERSCALERS = ("Amazon Web Services", "Google Cloud", "Microsoft Azure")
+_HOURS, _SECONDS = 8766.0, 3600.0  # of a year, of an hour
+_DESKTOP = "GeForce|TITAN|Quadro|RTX|Radeon RX"
+_DESIGN = r"((?:GH|MI|[VAHPKM])\d{2,4})"  # variants of one chip share it: V100 SXM2, V100 PCIe
+_AWS = {  # names in aws-prices: name in accelerators, share of the board
+    "Tesla M2050": ("NVIDIA Tesla C2050", 1.0),  # the same chip with other cooling
+    "Tesla K80 (half board)": ("NVIDIA Tesla K80", 0.5),
+    "Tesla M60 (half board)": ("NVIDIA TESLA M60", 0.5),
+    "V100 16GB": ("NVIDIA Tesla V100 SXM2 16 GB", 1.0),
+    "A100 40GB": ("NVIDIA A100 SXM4 40 GB", 1.0),
+    "A100 80GB": ("NVIDIA A100 SXM4 80 GB", 1.0),
+    "H100": ("NVIDIA H100 SXM5 80GB", 1.0),
+    "H200": ("NVIDIA H200 SXM", 1.0),
+}
+
+ASSUMPTIONS = {
+    "lifetime": Assumption(
+        4.0, 1.4, "year",
+        "accelerators are written off over 3 to 6 years: cloud companies' accounts moved from 3 "
+        "to 6 between 2020 and 2023",
+    ),
+    "in_use": Assumption(
+        0.8, 1.15, "1", "share of its life in which a machine works: the rest is idle or broken"
+    ),
+    "overhead": Assumption(
+        1.35, 1.2, "1",
+        "cost with network and energy over that of servers: Cottier et al. (2024) find 23-32 % "
+        "for chips, 15-22 % for servers, 9-13 % for network, 2-6 % for energy",
+    ),
+    "fleet_age": Assumption(
+        1.8, 1.3, "year",
+        "from the release of its accelerator to the publication of a system: median of 75 of the "
+        "largest systems in systems-2025-08 (quartiles 1.4 and 2.8)",
+    ),
+    "spending_limit": Assumption(
+        1e11, 5.0, "USD",
+        "the most that anybody pays for one run: 0.1 % of what the world produces in a year; the "
+        "Apollo programme cost 2.6e10 USD of its day, 2.6e11 USD of 2020 (Dreier 2022, "
+        "doi:10.1016/j.spacepol.2022.101476)",
+    ),
+}  # fmt: skip
+
+
+@dataclass(frozen=True, eq=False)
+class PricePerformance:
+    """Prices of accelerators, and the largest systems.
+
+    Attributes
+    ----------
+    product, vendor : ndarray of int, shape (n,)
+        Of each price, indices into the products, and into ``vendors`` (-1 but for rental).
+    age : ndarray, shape (n,)
+        How old the design was when the price stood [year].
+    log10_per_dollar : ndarray, shape (n,)
+        Peak rate over price [log10 FLOP/s per USD] if bought, else [log10 FLOP per USD].
+    server : ndarray of bool, shape (n,)
+        Whether it was sold with its share of a server.
+    products, vendors : tuple of str
+        A product is a design on a market: variants of one chip are one design.
+    market : ndarray of int, shape (p,)
+        Of each product, index into :data:`MARKETS`.
+    release : ndarray, shape (p,)
+        When the first variant of the design was released [decimal year].
+    matrix, desktop : ndarray of bool, shape (p,)
+        Whether it has matrix units, and is for desktops.
+    year, log10_flop, error : ndarray, shape (m,)
+        Publication of the largest systems [decimal year], their compute [log10 FLOP] and the sd
+        of its error.
+    entered : ndarray of bool, shape (m,)
+        Whether it was among the largest when published from :data:`START_YEAR` on; the others
+        were the largest before.
+    log10_hours, log10_utilization : ndarray, shape (m,)
+        Length of the run and share of the peak rate reached; NaN where unknown.
+    transition : float
+        Where growth may change [decimal year].
+    source : dict
+    """
+
+    product: np.ndarray
+    vendor: np.ndarray
+    age: np.ndarray
+    log10_per_dollar: np.ndarray
+    server: np.ndarray
+    products: tuple[str, ...]
+    vendors: tuple[str, ...]
+    market: np.ndarray
+    release: np.ndarray
+    matrix: np.ndarray
+    desktop: np.ndarray
+    year: np.ndarray
+    log10_flop: np.ndarray
+    error: np.ndarray
+    entered: np.ndarray
+    log10_hours: np.ndarray
+    log10_utilization: np.ndarray
+    transition: float
+    source: dict
+
+
+def observe(as_of: str | None = None, transition: float = TRANSITION_YEAR) -> PricePerformance:
+    """Read the tables.
+
+    Parameters
+    ----------
+    as_of : str, optional
+        Keep what is dated by then ("YYYY-MM-DD"): accelerators by release, prices by their day,
+        systems by publication. Prices and systems were compiled later, so estimates of compute
+        are those of the table's vintage.
+    transition : float
+        Where growth may change [decimal year].
+    """
+    chips, prices, aws = (
+        load_facts(name, as_of) for name in ("accelerators", "accelerator-prices", "aws-prices")
+    )
+    systems = load_systems("systems-2025-08", as_of=as_of)
+    p = _prices(chips, prices, aws)
+    s = _largest(systems)
+    product, products = pd.factorize(p["product"])
+    of_product = p.groupby("product", sort=False).first()
+    vendor, vendors = pd.factorize(p["vendor"].where(p["market"] == 1), sort=True)
+    hours, use = s["training_time_hours"], s["hardware_utilization"].where(lambda u: u <= 1)
+    confidence = s["confidence"].map(WITHIN_FACTOR).fillna(WITHIN_FACTOR[DEFAULT_CONFIDENCE])
+    sources = [table.attrs for table in (chips, prices, aws)] + [systems.attrs["source"]]
+    return PricePerformance(
+        product, vendor, p["age"].to_numpy(float), p["log10_per_dollar"].to_numpy(float),
+        p["server"].to_numpy(bool), tuple(products), tuple(vendors),
+        of_product["market"].to_numpy(int), of_product["release"].to_numpy(float),
+        of_product["matrix"].to_numpy(bool), of_product["desktop"].to_numpy(bool),
+        s["year"].to_numpy(float), s["log10_flop"].to_numpy(float),
+        confidence.map(log10_sd).to_numpy(float), s["entered"].to_numpy(bool),
+        np.log10(hours.to_numpy(float)), np.log10(use.to_numpy(float)), transition,
+        joint_source("price-performance", sources) | {"transition": transition},
+    )  # fmt: skip
+
+
+def joint_source(name: str, sources: list[Mapping]) -> dict:
+    """One source of several tables: their rows summed, their hashes hashed, and each of them."""
+    kept = [{key: each[key] for key in ("name", "rows", "sha256", "as_of")} for each in sources]
+    digest = hashlib.sha256("".join(each["sha256"] for each in kept).encode())
+    rows = sum(each["rows"] for each in kept)
+    found = {"name": name, "rows": rows, "sha256": digest.hexdigest(), "as_of": kept[0]["as_of"]}
+    return found | {"tables": kept}
+
+
+def bent(year, transition, level, before, after):
+    """Straight lines that meet at a transition; of arrays or of tensors.
+
+    Parameters
+    ----------
+    year : array
+        Decimal year.
+    transition : float
+        Where they meet [decimal year].
+    level, before, after : float or array
+        Value of the later line in :data:`REFERENCE_YEAR`, and growth on each side [1/year].
+    """
+    early = (year - transition) * (year < transition)
+    return level + after * (year - REFERENCE_YEAR) + (before - after) * early
+
+
+def flop_per_dollar(
+    posterior: xr.Dataset,
+    year: np.ndarray,
+    data: PricePerformance,
+    assumed: Mapping[str, np.ndarray],
+    market: str = "purchase",
+) -> np.ndarray:
+    """Peak FLOP that a dollar pays for in data centers, shape (S, T) [log10 FLOP/USD].
+
+    Bought accelerators, new and in servers, are written off over their working life; rented ones
+    are paid by the hour at their price by then.
+
+    Parameters
+    ----------
+    posterior : xarray.Dataset
+    year : ndarray, shape (T,)
+        When the run ends [decimal year]; its accelerators were released ``fleet_age`` before.
+    data : PricePerformance
+        What was fitted; its ``transition`` counts.
+    assumed : mapping of str to ndarray of shape (S,)
+        Draws of :data:`ASSUMPTIONS`.
+    market : str
+        One of :data:`MARKETS`.
+    """
+    k = MARKETS.index(market)
+    growth = flat(posterior, "growth")[:, k, :]
+    age = assumed["fleet_age"][:, None]
+    release = np.asarray(year) - age
+    found = bent(
+        release, data.transition, flat(posterior, "level")[:, k, None], growth[:, :1], growth[:, 1:]
+    )
+    found = found + flat(posterior, "matrix")[:, None] * (release >= MATRIX_YEAR)
+    if market != "purchase":
+        return found + flat(posterior, "ageing")[:, k, None] * age
+    seconds = assumed["lifetime"] * assumed["in_use"] / assumed["overhead"] * _HOURS * _SECONDS
+    return found + flat(posterior, "server")[:, None] + np.log10(seconds)[:, None]
+
+
+def utilization(posterior: xr.Dataset, year: np.ndarray, data: PricePerformance) -> np.ndarray:
+    """Share of the peak rate that the largest runs reach, shape (S, T) [log10], at most 1."""
+    level, growth = flat(posterior, "utilization"), flat(posterior, "utilization_growth")
+    return np.minimum(level[:, None] + growth[:, None] * (np.asarray(year) - REFERENCE_YEAR), 0.0)
+
+
+def spending(
+    posterior: xr.Dataset,
+    year: np.ndarray,
+    data: PricePerformance,
+    assumed: Mapping[str, np.ndarray],
+    market: str = "purchase",
+) -> np.ndarray:
+    """Cost of a typical one of the largest runs, shape (S, T) [log10 USD].
+
+    It is the line through them over FLOP per dollar and utilization at their date.
+    """
+    growth = flat(posterior, "frontier_growth")
+    level = flat(posterior, "frontier")[:, None]
+    line = bent(np.asarray(year), data.transition, level, growth[:, :1], growth[:, 1:])
+    per_dollar = flop_per_dollar(posterior, year, data, assumed, market)
+    return line - per_dollar - utilization(posterior, year, data)
+
+
+def spending_path(
+    posterior: xr.Dataset,
+    year: np.ndarray,
+    data: PricePerformance,
+    assumed: Mapping[str, np.ndarray],
+    rng: np.random.Generator,
+    market: str = "purchase",
+) -> np.ndarray:
+    """Cost of the largest run if spending goes on growing, shape (S, T) [log10 USD].
+
+    It starts at the cost of the record at the end of the data, grows as the line of the largest
+    runs has since the transition, and stops at ``spending_limit``.
+    """
+    last = float(data.year.max())
+    record = record_at(posterior, np.array([last]), data, rng)
+    ends = np.array([data.transition, last])
+    line = spending(posterior, ends, data, assumed, market)
+    growth = (line[:, 1:] - line[:, :1]) / (last - data.transition)
+    now = record - flop_per_dollar(posterior, ends[1:], data, assumed, market)
+    now = now - utilization(posterior, ends[1:], data)
+    path = now + growth * (np.asarray(year) - last)
+    return np.minimum(path, np.log10(assumed["spending_limit"])[:, None])
+
+
+def price_performance(
+    posterior: xr.Dataset,
+    year: np.ndarray,
+    log10_dollars: np.ndarray,
+    data: PricePerformance,
+    assumed: Mapping[str, np.ndarray],
+    market: str = "purchase",
+) -> np.ndarray:
+    """Training compute that a path of spending buys, shape (S, T) [log10 FLOP].
+
+    Parameters
+    ----------
+    posterior : xarray.Dataset
+    year : ndarray, shape (T,)
+        When the run ends [decimal year].
+    log10_dollars : ndarray, shape (T,) or (S, T)
+        Dollars for one run by then, such as :func:`spending_path`; more buys more.
+    data, assumed, market
+        As in :func:`flop_per_dollar`.
+    """
+    per_dollar = flop_per_dollar(posterior, year, data, assumed, market)
+    return log10_dollars + per_dollar + utilization(posterior, year, data)
+
+
+def record_at(
+    posterior: xr.Dataset, year: np.ndarray, data: PricePerformance, rng: np.random.Generator
+) -> np.ndarray:
+    """Largest training compute published by each date, shape (S, T) [log10 FLOP].
+
+    Each system's compute is drawn given its estimate, with the line and scatter of the largest
+    runs as its prior, so that the largest estimate is not taken at its word.
+    """
+    growth, sd = flat(posterior, "frontier_growth"), flat(posterior, "frontier_sd")[:, None]
+    level = flat(posterior, "frontier")[:, None]
+    line = bent(data.year, data.transition, level, growth[:, :1], growth[:, 1:])
+    weight = sd**2 / (sd**2 + data.error**2)
+    mean = np.where(data.entered, line + weight * (data.log10_flop - line), data.log10_flop)
+    spread = np.where(data.entered, np.sqrt(weight) * data.error, data.error)
+    drawn = mean + spread * rng.standard_normal(mean.shape)
+    return np.stack(
+        [drawn[:, data.year <= date].max(axis=1, initial=-np.inf) for date in year], axis=1
+    )
+
+
+def decomposition(
+    posterior: xr.Dataset,
+    data: PricePerformance,
+    assumed: Mapping[str, np.ndarray],
+    rng: np.random.Generator,
+    start: float = START_YEAR,
+    end: float | None = None,
+) -> dict[str, np.ndarray]:
+    """Growth of the record, before and after the transition, as a sum [OOM/year].
+
+    Returns
+    -------
+    dict of ndarray, shape (S, 2)
+        ``record``, and what adds up to it exactly: ``price`` (FLOP per dollar of accelerators
+        bought, at like precision), ``precision`` (matrix units in 16 bits), ``utilization``,
+        ``run length`` and ``dollars per hour``, the rest: how much dearer a machine is used.
+        Spending on a run grows by the last two.
+    """
+    ends = np.array([start, data.transition, float(data.year.max()) if end is None else end])
+    span = np.diff(ends)
+    release = ends - assumed["fleet_age"][:, None]
+    growth = flat(posterior, "growth")[:, MARKETS.index("purchase"), :]
+    hours = flat(posterior, "run_length_growth")
+    grown = {
+        "record": record_at(posterior, ends, data, rng),
+        "price": bent(release, data.transition, 0.0, growth[:, :1], growth[:, 1:]),
+        "precision": flat(posterior, "matrix")[:, None] * (release >= MATRIX_YEAR),
+        "utilization": utilization(posterior, ends, data),
+        "run length": bent(ends, data.transition, 0.0, hours[:, :1], hours[:, 1:]),
+    }
+    parts = {name: np.diff(values, axis=1) / span for name, values in grown.items()}
+    rest = parts["record"] - sum(part for name, part in parts.items() if name != "record")
+    return parts | {"dollars per hour": rest}
+
+
+def flat(posterior: xr.Dataset, name: str) -> np.ndarray:
+    """Draws of a variable along one leading dimension, shape (S, ...)."""
+    values = posterior[name].transpose("chain", "draw", ...).to_numpy()
+    return values.reshape(-1, *values.shape[2:])
+
+
+def assumed_draws(
+    posterior: xr.Dataset, stated: Mapping[str, Assumption], rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Draw each assumption once for each draw of a posterior."""
+    n = posterior.sizes["chain"] * posterior.sizes["draw"]
+    return {name: assumption.draw(n, rng) for name, assumption in stated.items()}
+
+
+def rates(chips: pd.DataFrame) -> pd.DataFrame:
+    """Best peak rate of each accelerator in 16 bits or, where it has none, in 32 [FLOP/s].
+
+    NVIDIA's chips since Volta whose matrix units the table does not know are left out.
+
+    Returns
+    -------
+    pandas.DataFrame
+        Index ``hardware``; ``rate``, ``matrix`` (has matrix units) and ``release`` (decimal year).
+    """
+    tensor, half, single = (chips[f"{kind}_flop_s"] for kind in ("tensor_fp16", "fp16", "fp32"))
+    matrix = tensor.notna() | (half > 2.5 * single) | (half.notna() & single.isna())
+    found = pd.DataFrame(
+        {
+            "hardware": chips["hardware"],
+            "rate": pd.concat([tensor, half, single], axis=1).max(axis=1),
+            "matrix": matrix,
+            "release": decimal(chips["release_date"]),
+        }
+    )
+    unknown = (chips["manufacturer"] == "NVIDIA") & (found["release"] > MATRIX_YEAR) & ~matrix
+    return found.loc[~unknown & found["rate"].notna()].dropna().set_index("hardware")
+
+
+def decimal(dates: pd.Series) -> pd.Series:
+    """Dates as decimal years."""
+    return dates.dt.year + (dates.dt.dayofyear - 1) / 365.25
+
+
+def _prices(chips: pd.DataFrame, prices: pd.DataFrame, aws: pd.DataFrame) -> pd.DataFrame:
+    """One row a price: at release, on sale while new, and the median of a vendor's offers a day."""
+    bought = prices.loc[prices["purchase_price_usd"].notna() & (prices["manufacturer"] != "Google")]
+    bought = pd.DataFrame(
+        {
+            "hardware": bought["hardware"],
+            "date": bought["price_date"],
+            "price": bought["purchase_price_usd"],
+            "server": bought["accelerators_in_offer"] > 1,
+        }
+    )
+    released = chips.loc[chips["release_price_usd"].notna() & (chips["manufacturer"] != "Google")]
+    released = released.rename(columns={"release_date": "date", "release_price_usd": "price"})
+    released = released[["hardware", "date", "price"]].assign(server=False)
+    bought = pd.concat([bought, released]).drop_duplicates(["hardware", "date", "price"])
+    rented = prices.loc[prices["usd_per_chip_hour_on_demand"].notna()]
+    rented = rented.rename(columns={"usd_per_chip_hour_on_demand": "price", "price_date": "date"})[
+        ["hardware", "vendor", "date", "price"]
+    ]
+    listed = aws.loc[aws["accelerator"].isin(_AWS) & aws["kind"].str.startswith("on-demand")]
+    share = listed["accelerator"].map(lambda name: _AWS[name][1])
+    listed = pd.DataFrame(
+        {
+            "hardware": listed["accelerator"].map(lambda name: _AWS[name][0]),
+            "vendor": HYPERSCALERS[0],
+            "date": listed["date"],
+            "price": listed["usd_per_accelerator_hour"] / share,
+        }
+    )
+    rented = pd.concat([rented, listed])
+    rented = rented.groupby(["hardware", "vendor", "date"], as_index=False)["price"].median()
+    rented["server"] = False
+    every = pd.concat([bought.assign(vendor=None), rented], ignore_index=True)
+    every = every.join(rates(chips), on="hardware", how="inner")
+    every["design"] = every["hardware"].str.extract(_DESIGN)[0].fillna(every["hardware"])
+    every["release"] = every.groupby("design")["release"].transform("min")
+    every["age"] = (decimal(every["date"]) - every["release"]).clip(lower=0)
+    every["market"] = np.where(
+        every["vendor"].isna(), 0, np.where(every["vendor"].isin(HYPERSCALERS), 2, 1)
+    )
+    every = every.loc[(every["market"] > 0) | (every["age"] <= NEW)]
+    seconds = np.where(every["market"] == 0, 1.0, _SECONDS)
+    return every.assign(
+        log10_per_dollar=np.log10(every["rate"] * seconds / every["price"]),
+        desktop=every["hardware"].str.contains(_DESKTOP),
+        product=[f"{row.design}, {MARKETS[row.market]}" for row in every.itertuples()],
+    ).sort_values(["market", "release", "design", "date"], kind="stable")
+
+
+def _largest(systems: pd.DataFrame) -> pd.DataFrame:
+    """Systems among the largest when published, and those that were so at the start."""
+    known = systems.dropna(subset=["training_compute_flop", "publication_date"])
+    known = known.sort_values("publication_date", kind="stable")
+    y, year = (
+        np.log10(known["training_compute_flop"].to_numpy(float)),
+        decimal(known["publication_date"]).to_numpy(float),
+    )
+    larger = np.array([(y[:i] > value).sum() for i, value in enumerate(y)], dtype=int)
+    before = year < START_YEAR
+    earlier = before & (np.array([(y[before] > value).sum() for value in y]) < TOP)
+    entered = ~before & (larger < TOP)
+    known = known.assign(year=year, log10_flop=y, entered=entered)
+    return known.loc[entered | earlier]
