@@ -74,7 +74,7 @@ UNITS = {
     "growth_mean": "OOM/year",
     "growth_sd": "OOM/year",
     "growth_change": "OOM/year",
-    "market_growth": "",
+    "market_growth": "OOM/year",
     "ageing": "OOM/year",
     "ageing_mean": "OOM/year",
     "matrix": "log10",
@@ -156,9 +156,8 @@ def prices(data: PricePerformance) -> None:
     growth_mean = pm.Normal("growth_mean", 0.15, 0.1)
     # OOM/year: growth differs between markets by 10 % a year (sd), by 4 to 24 %
     growth_sd = pm.LogNormal("growth_sd", np.log(0.04), 0.5)
-    market_growth = pm.Normal("market_growth", dims="market")
     change = pm.Normal("growth_change", 0.0, 0.1)  # from before to after, in all markets alike
-    after = growth_mean + growth_sd * market_growth
+    after = pm.Normal("market_growth", growth_mean, growth_sd, dims="market")
     growth = pm.Deterministic(
         "growth", pm.math.stack([after - change, after], axis=1), dims=("market", "era")
     )
