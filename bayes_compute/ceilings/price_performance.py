@@ -6,6 +6,7 @@ The model is in ``models/price_performance.py``; here are its data, and what its
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,7 +28,7 @@ MATRIX_YEAR = 2017.4
 TOP = 10  # as Cottier et al. (2024) choose the largest runs
 NEW = 3.0  # years from its release after which an accelerator on sale is taken for second-hand
 HYPERSCALERS = ("Amazon Web Services", "Google Cloud", "Microsoft Azure")
-_HOURS, _SECONDS = 8766.0, 3600.0  # of a year, of an hour
+HOURS_PER_YEAR, _SECONDS = 8766.0, 3600.0
 _DESKTOP = "GeForce|TITAN|Quadro|RTX|Radeon RX"
 _DESIGN = r"((?:GH|MI|[VAHPKM])\d{2,4})"  # variants of one chip share it: V100 SXM2, V100 PCIe
 _AWS = {  # names in aws-prices: name in accelerators, share of the board
@@ -186,6 +187,28 @@ def bent(year, transition, level, before, after):
     return level + after * (year - REFERENCE_YEAR) + (before - after) * early
 
 
+def at_release(
+    posterior: xr.Dataset, release: np.ndarray, data: PricePerformance, market: str
+) -> np.ndarray:
+    """Peak rate over price of a data center's accelerator on its release, shape (S, T) [log10].
+
+    Parameters
+    ----------
+    posterior : xarray.Dataset
+    release : ndarray, shape (T,) or (S, T)
+        Decimal year.
+    data : PricePerformance
+        What was fitted; its ``transition`` counts.
+    market : str
+        One of :data:`MARKETS`: FLOP/s per USD in a server if bought, else FLOP per USD.
+    """
+    k = MARKETS.index(market)
+    growth, level = flat(posterior, "growth")[:, k, :], flat(posterior, "level")[:, k, None]
+    found = bent(release, data.transition, level, growth[:, :1], growth[:, 1:])
+    found = found + flat(posterior, "matrix")[:, None] * (release >= MATRIX_YEAR)
+    return found + (flat(posterior, "server")[:, None] if market == "purchase" else 0.0)
+
+
 def flop_per_dollar(
     posterior: xr.Dataset,
     year: np.ndarray,
@@ -204,24 +227,21 @@ def flop_per_dollar(
     year : ndarray, shape (T,)
         When the run ends [decimal year]; its accelerators were released ``fleet_age`` before.
     data : PricePerformance
-        What was fitted; its ``transition`` counts.
     assumed : mapping of str to ndarray of shape (S,)
         Draws of :data:`ASSUMPTIONS`.
     market : str
-        One of :data:`MARKETS`.
     """
-    k = MARKETS.index(market)
-    growth = flat(posterior, "growth")[:, k, :]
     age = assumed["fleet_age"][:, None]
-    release = np.asarray(year) - age
-    found = bent(
-        release, data.transition, flat(posterior, "level")[:, k, None], growth[:, :1], growth[:, 1:]
-    )
-    found = found + flat(posterior, "matrix")[:, None] * (release >= MATRIX_YEAR)
-    if market != "purchase":
-        return found + flat(posterior, "ageing")[:, k, None] * age
-    seconds = assumed["lifetime"] * assumed["in_use"] / assumed["overhead"] * _HOURS * _SECONDS
-    return found + flat(posterior, "server")[:, None] + np.log10(seconds)[:, None]
+    found = at_release(posterior, np.asarray(year) - age, data, market)
+    if market == "purchase":
+        return found + log10_seconds_of_use(assumed)[:, None]
+    return found + flat(posterior, "ageing")[:, MARKETS.index(market), None] * age
+
+
+def log10_seconds_of_use(assumed: Mapping[str, Any]) -> Any:
+    """Seconds that a bought accelerator works for its price, network and energy paid [log10 s]."""
+    years = assumed["lifetime"] * assumed["in_use"] / assumed["overhead"]
+    return np.log10(years * HOURS_PER_YEAR * _SECONDS)
 
 
 def utilization(posterior: xr.Dataset, year: np.ndarray, data: PricePerformance) -> np.ndarray:

@@ -3,6 +3,7 @@
 from bayes_compute.plots.canvas import SIZE, STYLE
 from bayes_compute.plots.capacity import parameter_gap
 from bayes_compute.plots.dates import date_posterior
+from bayes_compute.plots.price_performance import price_performance
 from bayes_compute.plots.selection import selection_floor
 from bayes_compute.plots.trends import compute_over_time
 
@@ -12,5 +13,6 @@ __all__ = [
     "compute_over_time",
     "date_posterior",
     "parameter_gap",
+    "price_performance",
     "selection_floor",
 ]
