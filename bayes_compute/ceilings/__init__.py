@@ -1,1 +1,1 @@
-"""What compute is limited by: the mathematics of the ceilings that ``models`` fits."""
+"""What bounds the compute of a training run, each bound from its own data."""

@@ -3,7 +3,6 @@
 The model is in ``models/price_performance.py``; here are its data, and what its draws say.
 """
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ import pandas as pd
 import xarray as xr
 
 from bayes_compute.assumptions import Assumption
+from bayes_compute.ceilings.provenance import source_of
 from bayes_compute.confidence import DEFAULT_CONFIDENCE, WITHIN_FACTOR, log10_sd
 from bayes_compute.facts import load_facts
 from bayes_compute.systems import load_systems
@@ -158,17 +158,8 @@ def observe(as_of: str | None = None, transition: float = TRANSITION_YEAR) -> Pr
         s["year"].to_numpy(float), s["log10_flop"].to_numpy(float),
         confidence.map(log10_sd).to_numpy(float), s["entered"].to_numpy(bool),
         np.log10(hours.to_numpy(float)), np.log10(use.to_numpy(float)), transition,
-        joint_source("price-performance", sources) | {"transition": transition},
+        source_of(len(p) + len(s), *sources) | {"transition": transition},
     )  # fmt: skip
-
-
-def joint_source(name: str, sources: list[Mapping]) -> dict:
-    """One source of several tables: their rows summed, their hashes hashed, and each of them."""
-    kept = [{key: each[key] for key in ("name", "rows", "sha256", "as_of")} for each in sources]
-    digest = hashlib.sha256("".join(each["sha256"] for each in kept).encode())
-    rows = sum(each["rows"] for each in kept)
-    found = {"name": name, "rows": rows, "sha256": digest.hexdigest(), "as_of": kept[0]["as_of"]}
-    return found | {"tables": kept}
 
 
 def bent(year, transition, level, before, after):
@@ -411,7 +402,8 @@ def rates(chips: pd.DataFrame) -> pd.DataFrame:
 
 def decimal(dates: pd.Series) -> pd.Series:
     """Dates as decimal years."""
-    return dates.dt.year + (dates.dt.dayofyear - 1) / 365.25
+    days = np.where(dates.dt.is_leap_year, 366, 365)
+    return dates.dt.year + (dates.dt.day_of_year - 1) / days
 
 
 def _prices(chips: pd.DataFrame, prices: pd.DataFrame, aws: pd.DataFrame) -> pd.DataFrame:

@@ -44,8 +44,9 @@ def price_performance(
     matplotlib.axes.Axes
     """
     ax = axes_or_new(ax)
-    source = json.loads(dt.attrs["data"])
-    data = data or observe(source["as_of"], source["transition"])
+    if data is None:
+        source = json.loads(dt.attrs["data"])
+        data = observe(source["tables"][0]["as_of"], source["transition"])
     posterior = dt["posterior"].to_dataset()
     tail = (1 - float(dt.attrs["interval_prob"])) / 2
     seconds = log10_seconds_of_use({name: a.median for name, a in ASSUMPTIONS.items()})
