@@ -43,6 +43,8 @@ with Cottier et al., and the record is split by its own growth. Estimates of com
 table's vintage, whatever ``as_of``.
 """
 
+from typing import Any
+
 import numpy as np
 import pymc as pm
 
@@ -70,9 +72,9 @@ __all__ = [
 
 UNITS = {
     "level": "log10 FLOP/s per USD (rented: FLOP per USD)",
+    "level_at_middle": "log10 FLOP/s per USD (rented: FLOP per USD)",
     "growth": "OOM/year",
     "growth_mean": "OOM/year",
-    "growth_sd": "OOM/year",
     "growth_change": "OOM/year",
     "market_growth": "OOM/year",
     "ageing": "OOM/year",
@@ -86,6 +88,7 @@ UNITS = {
     "vendor_sd": "log10",
     "price_sd": "log10",
     "frontier": "log10 FLOP",
+    "frontier_at_middle": "log10 FLOP",
     "frontier_growth": "OOM/year",
     "frontier_sd": "log10 FLOP",
     "run_length": "log10 h",
@@ -95,6 +98,7 @@ UNITS = {
     "utilization_growth": "OOM/year",
     "utilization_sd": "log10",
 }
+MARKETS_DIFFER = 0.03  # OOM/year, sd: growth differs by 7 % a year; three cannot tell how much
 TAILS = 4  # degrees of freedom of Student's t: one error in 100 is above 3.7 scales
 
 
@@ -111,30 +115,30 @@ def build(data: PricePerformance) -> pm.Model:
     """
     with pm.Model(coords={"era": ERAS}) as model:
         prices(data)
-        year = data.year
-        # log10 FLOP in 2020: 1e23, within a factor of 2,000 (90 %); x3.2 a year, x1 to x10
-        frontier = pm.Normal("frontier", 23.0, 2.0)
-        frontier_growth = pm.Normal("frontier_growth", 0.5, 0.3, dims="era")
+        year, e = data.year, data.entered
+        middle = year[e].mean()
+        # log10 FLOP: in 2020 1e23, within a factor of 2,000 (90 %)
+        at_middle = pm.Normal("frontier_at_middle", 23.0 + 0.5 * (middle - REFERENCE_YEAR), 2.0)
+        growth: Any = pm.Normal("frontier_growth", 0.5, 0.3, dims="era")  # x3.2 a year, x1 to x10
         frontier_sd = pm.HalfNormal("frontier_sd", 1.0)  # a factor of 5 (median)
-        e = data.entered
-        line = bent(year[e], data.transition, frontier, frontier_growth[0], frontier_growth[1])
+        lines = data.transition, at_middle, growth[0], growth[1], middle
+        pm.Deterministic("frontier", bent(REFERENCE_YEAR, *lines))
+        line = bent(year[e], *lines)
         sd = pm.math.sqrt(frontier_sd**2 + data.error[e] ** 2)
         pm.Normal("log10_flop", line, sd, observed=data.log10_flop[e])
         # log10 h: a week, 4 hours to 10 months (90 %); x1 a year, x0.5 to x2.1
         run_length = pm.Normal("run_length", np.log10(170), 1.0)
-        run_length_growth = pm.Normal("run_length_growth", 0.0, 0.2, dims="era")
-        run_length_sd = pm.HalfNormal("run_length_sd", 1.0)
+        lengthening: Any = pm.Normal("run_length_growth", 0.0, 0.2, dims="era")
+        run_length_sd = pm.LogNormal("run_length_sd", np.log(0.5), 0.4)  # a factor of 3 (scale)
         t = e & np.isfinite(data.log10_hours)
-        line = bent(
-            year[t], data.transition, run_length, run_length_growth[0], run_length_growth[1]
-        )
+        line = bent(year[t], data.transition, run_length, lengthening[0], lengthening[1])
         pm.StudentT(
             "log10_hours", TAILS, mu=line, sigma=run_length_sd, observed=data.log10_hours[t]
         )
         # log10: 35 % in 2020, 18 to 69 % (90 %), growing by 12 % a year (sd)
         use = pm.Normal("utilization", np.log10(0.35), 0.18)
         use_growth = pm.Normal("utilization_growth", 0.0, 0.05)
-        use_sd = pm.HalfNormal("utilization_sd", 0.3)
+        use_sd = pm.LogNormal("utilization_sd", np.log(0.15), 0.4)  # a factor of 1.4 (scale)
         u = e & np.isfinite(data.log10_utilization)
         line = use + use_growth * (year[u] - REFERENCE_YEAR)
         pm.StudentT(
@@ -145,31 +149,36 @@ def build(data: PricePerformance) -> pm.Model:
 
 def prices(data: PricePerformance) -> None:
     """Add the model of prices to the model in whose context this is called."""
-    model = pm.modelcontext(None)
+    model: Any = pm.modelcontext(None)
     model.add_coords(
         {"market": MARKETS, "product_name": data.products, "vendor_name": data.vendors}
     )
     m, t = data.market, data.release
-    # log10 FLOP/s per USD of a data center's accelerator of 2020, were it without matrix units:
-    # 30 TFLOP/s for 5,000 USD, within a factor of 45 (90 %); rented, the same at 1 USD an hour
-    level = pm.Normal("level", [9.8, 17.0, 17.0], 1.0, dims="market")
-    growth_mean = pm.Normal("growth_mean", 0.15, 0.1)
-    # OOM/year: growth differs between markets by 10 % a year (sd), by 4 to 24 %
-    growth_sd = pm.LogNormal("growth_sd", np.log(0.04), 0.5)
+    middle = [t[m == k].mean() if np.any(m == k) else REFERENCE_YEAR for k in range(len(MARKETS))]
+    middle = np.array(middle)  # where a line's level is told best
+    growth_mean = pm.Normal("growth_mean", 0.15, 0.1)  # a doubling in 2 years, 1 to never (90 %)
     change = pm.Normal("growth_change", 0.0, 0.1)  # from before to after, in all markets alike
-    after = pm.Normal("market_growth", growth_mean, growth_sd, dims="market")
-    growth = pm.Deterministic(
-        "growth", pm.math.stack([after - change, after], axis=1), dims=("market", "era")
+    market_growth = pm.Normal("market_growth", growth_mean, MARKETS_DIFFER, dims="market")
+    growth: Any = pm.Deterministic(
+        "growth",
+        pm.math.stack([market_growth - change / 2, market_growth + change / 2], axis=1),
+        dims=("market", "era"),
     )
+    # log10 FLOP/s per USD of a data center's accelerator without matrix units: in 2020 that is
+    # 30 TFLOP/s for 5,000 USD, within a factor of 45 (90 %); rented, the same at 1 USD an hour
+    expected = np.array([9.8, 17.0, 17.0]) + 0.15 * (middle - REFERENCE_YEAR)
+    at_middle = pm.Normal("level_at_middle", expected, 1.0, dims="market")
+    lines = data.transition, at_middle, growth[:, 0], growth[:, 1], middle
+    pm.Deterministic("level", bent(REFERENCE_YEAR, *lines), dims="market")
     # OOM/year: the same accelerator gets cheaper by 12 % a year, by 41 % to dearer by 30 % (90 %)
     ageing_mean = pm.Normal("ageing_mean", 0.05, 0.1)
     ageing = pm.Normal("ageing", ageing_mean, 0.05, dims="market")
     matrix = pm.Normal("matrix", 0.5, 0.3)  # matrix units give 3 times as much, 1 to 10 (90 %)
     desktop = pm.Normal("desktop", 0.5, 0.5, dims="market")  # 3 times as much, 0.5 to 21 (90 %)
     server = pm.Normal("server", -0.2, 0.15)  # a server makes it dearer by 1.6, by 0.9 to 2.8
-    # log10: products differ by a factor of 1.6 (sd), of 1.2 to 3 (90 %)
-    product_sd = pm.LogNormal("product_sd", np.log(0.2), 0.5)
-    line = bent(t, data.transition, level[m], growth[m, 0], growth[m, 1])
+    # log10: products differ by a factor of 1.6 (sd), of 1.3 to 2.1 (90 %)
+    product_sd = pm.LogNormal("product_sd", np.log(0.2), 0.3)
+    line = bent(t, data.transition, at_middle[m], growth[m, 0], growth[m, 1], middle[m])
     line = line + matrix * data.matrix + desktop[m] * data.desktop
     i = data.product
     age = np.bincount(i, data.age, len(m)) / np.bincount(i, minlength=len(m))
@@ -180,8 +189,8 @@ def prices(data: PricePerformance) -> None:
         vendor_sd = pm.LogNormal("vendor_sd", np.log(0.15), 0.5)  # log10: a factor of 1.4
         vendor = pm.ZeroSumNormal("vendor", vendor_sd, dims="vendor_name")
         y = y + vendor[np.maximum(data.vendor, 0)] * (data.vendor >= 0)
-    # log10: one offer differs from another by a factor of 1.3 (scale), 1.1 to 1.7 (90 %)
-    price_sd = pm.LogNormal("price_sd", np.log(0.1), 0.5, dims="market")
+    # log10: one offer differs from another by a factor of 1.2 (scale), 1.1 to 1.4 (90 %)
+    price_sd = pm.LogNormal("price_sd", np.log(0.08), 0.3, dims="market")
     pm.StudentT(
         "log10_per_dollar", TAILS, mu=y, sigma=price_sd[m[i]],
         observed=data.log10_per_dollar,

@@ -148,7 +148,8 @@ def observe(as_of: str | None = None, transition: float = TRANSITION_YEAR) -> Pr
     of_product = p.groupby("product", sort=False).first()
     vendor, vendors = pd.factorize(p["vendor"].where(p["market"] == 1), sort=True)
     hours, use = s["training_time_hours"], s["hardware_utilization"].where(lambda u: u <= 1)
-    confidence = s["confidence"].map(WITHIN_FACTOR).fillna(WITHIN_FACTOR[DEFAULT_CONFIDENCE])
+    unclassed = WITHIN_FACTOR[DEFAULT_CONFIDENCE]
+    confidence = s["confidence"].map(lambda name: WITHIN_FACTOR.get(name, unclassed))
     sources = [table.attrs for table in (chips, prices, aws)] + [systems.attrs["source"]]
     return PricePerformance(
         product, vendor, p["age"].to_numpy(float), p["log10_per_dollar"].to_numpy(float),
@@ -162,7 +163,14 @@ def observe(as_of: str | None = None, transition: float = TRANSITION_YEAR) -> Pr
     )  # fmt: skip
 
 
-def bent(year, transition, level, before, after):
+def bent(
+    year: Any,
+    transition: float,
+    level: Any,
+    before: Any,
+    after: Any,
+    reference: Any = REFERENCE_YEAR,
+) -> Any:
     """Straight lines that meet at a transition; of arrays or of tensors.
 
     Parameters
@@ -172,10 +180,16 @@ def bent(year, transition, level, before, after):
     transition : float
         Where they meet [decimal year].
     level, before, after : float or array
-        Value of the later line in :data:`REFERENCE_YEAR`, and growth on each side [1/year].
+        Value in the year of reference, and growth on each side [1/year].
+    reference : float or array
+        Decimal year.
     """
-    early = (year - transition) * (year < transition)
-    return level + after * (year - REFERENCE_YEAR) + (before - after) * early
+
+    def grown(t):
+        early = (t - transition) * (1.0 * (t < transition))
+        return after * (t - transition) + (before - after) * early
+
+    return level + grown(year) - grown(reference)
 
 
 def at_release(
@@ -400,7 +414,7 @@ def rates(chips: pd.DataFrame) -> pd.DataFrame:
     return found.loc[~unknown & found["rate"].notna()].dropna().set_index("hardware")
 
 
-def decimal(dates: pd.Series) -> pd.Series:
+def decimal(dates: Any) -> pd.Series:
     """Dates as decimal years."""
     days = np.where(dates.dt.is_leap_year, 366, 365)
     return dates.dt.year + (dates.dt.day_of_year - 1) / days

@@ -226,7 +226,9 @@ def test_record_never_falls_and_is_near_the_largest_estimate(posterior, data):
     record = ceiling.record_at(posterior, year, data, np.random.default_rng(1))
     assert np.all(np.diff(record, axis=1) >= 0)
     estimate = [data.log10_flop[data.year <= date].max() for date in year]
-    assert np.all(abs(np.median(record, axis=0) - estimate) < 0.9)  # a Speculative one of 2014 shrinks most
+    assert np.all(
+        abs(np.median(record, axis=0) - estimate) < 0.9
+    )  # a Speculative one of 2014 shrinks most
 
 
 # --- against the literature
