@@ -66,7 +66,8 @@ from bayes_compute.ceilings.price_performance import (
 )
 
 __all__ = [
-    "ASSUMPTIONS", "UNITS", "PricePerformance", "build", "decomposition", "flop_per_dollar",
+    "ASSUMPTIONS", "UNITS", "PricePerformance", "bought", "build", "decomposition",
+    "flop_per_dollar",
     "observe", "price_performance", "prices", "spending", "spending_path", "utilization",
 ]  # fmt: skip
 
@@ -195,6 +196,13 @@ def prices(data: PricePerformance) -> None:
         "log10_per_dollar", TAILS, mu=y, sigma=price_sd[m[i]],
         observed=data.log10_per_dollar,
     )  # fmt: skip
+
+
+def bought(model: Any, data: PricePerformance, release: np.ndarray, matrix: np.ndarray) -> Any:
+    """Rate over price of a data center's accelerators in servers on their release, in a graph."""
+    growth = model["growth"][MARKETS.index("purchase")]
+    line = bent(release, data.transition, model["level"][0], growth[0], growth[1])
+    return line + model["matrix"] * matrix + model["server"]
 
 
 def main() -> None:

@@ -45,8 +45,8 @@ _AWS = {  # names in aws-prices: name in accelerators, share of the board
 ASSUMPTIONS = {
     "lifetime": Assumption(
         4.0, 1.4, "year",
-        "accelerators are written off over 3 to 6 years: cloud companies' accounts moved from 3 "
-        "to 6 between 2020 and 2023",
+        "as in accounts of cloud companies for their servers: 3 years in 2020, 4 in 2021, 5 or 6 "
+        "in 2023 (annual reports of Alphabet, Amazon, Meta, Microsoft)",
     ),
     "in_use": Assumption(
         0.8, 1.15, "1", "share of its life in which a machine works: the rest is idle or broken"
@@ -64,8 +64,8 @@ ASSUMPTIONS = {
     "spending_limit": Assumption(
         1e11, 5.0, "USD",
         "the most that anybody pays for one run: 0.1 % of what the world produces in a year; the "
-        "Apollo programme cost 2.6e10 USD of its day, 2.6e11 USD of 2020 (Dreier 2022, "
-        "doi:10.1016/j.spacepol.2022.101476)",
+        "Apollo programme cost 2.54e10 USD of its day, 2.64e11 USD of 2019 (Dreier 2019, The Space "
+        "Review)",
     ),
 }  # fmt: skip
 
@@ -255,6 +255,12 @@ def utilization(posterior: xr.Dataset, year: np.ndarray, data: PricePerformance)
     return np.minimum(level[:, None] + growth[:, None] * (np.asarray(year) - REFERENCE_YEAR), 0.0)
 
 
+def frontier(posterior: xr.Dataset, year: np.ndarray, data: PricePerformance) -> np.ndarray:
+    """Training compute of a typical one of the largest runs, shape (S, T) [log10 FLOP]."""
+    growth, level = flat(posterior, "frontier_growth"), flat(posterior, "frontier")[:, None]
+    return bent(np.asarray(year), data.transition, level, growth[:, :1], growth[:, 1:])
+
+
 def spending(
     posterior: xr.Dataset,
     year: np.ndarray,
@@ -266,11 +272,8 @@ def spending(
 
     It is the line through them over FLOP per dollar and utilization at their date.
     """
-    growth = flat(posterior, "frontier_growth")
-    level = flat(posterior, "frontier")[:, None]
-    line = bent(np.asarray(year), data.transition, level, growth[:, :1], growth[:, 1:])
     per_dollar = flop_per_dollar(posterior, year, data, assumed, market)
-    return line - per_dollar - utilization(posterior, year, data)
+    return frontier(posterior, year, data) - per_dollar - utilization(posterior, year, data)
 
 
 def spending_path(
@@ -329,9 +332,7 @@ def record_at(
     Each system's compute is drawn given its estimate, with the line and scatter of the largest
     runs as its prior, so that the largest estimate is not taken at its word.
     """
-    growth, sd = flat(posterior, "frontier_growth"), flat(posterior, "frontier_sd")[:, None]
-    level = flat(posterior, "frontier")[:, None]
-    line = bent(data.year, data.transition, level, growth[:, :1], growth[:, 1:])
+    line, sd = frontier(posterior, data.year, data), flat(posterior, "frontier_sd")[:, None]
     weight = sd**2 / (sd**2 + data.error**2)
     mean = np.where(data.entered, line + weight * (data.log10_flop - line), data.log10_flop)
     spread = np.where(data.entered, np.sqrt(weight) * data.error, data.error)
@@ -393,7 +394,7 @@ def assumed_draws(
 def rates(chips: pd.DataFrame) -> pd.DataFrame:
     """Best peak rate of each accelerator in 16 bits or, where it has none, in 32 [FLOP/s].
 
-    NVIDIA's chips since Volta whose matrix units the table does not know are left out.
+    Chips of NVIDIA and Intel since Volta whose matrix units the table does not know are left out.
 
     Returns
     -------
@@ -410,7 +411,9 @@ def rates(chips: pd.DataFrame) -> pd.DataFrame:
             "release": decimal(chips["release_date"]),
         }
     )
-    unknown = (chips["manufacturer"] == "NVIDIA") & (found["release"] > MATRIX_YEAR) & ~matrix
+    unknown = (
+        chips["manufacturer"].isin(["NVIDIA", "Intel"]) & (found["release"] > MATRIX_YEAR) & ~matrix
+    )
     return found.loc[~unknown & found["rate"].notna()].dropna().set_index("hardware")
 
 
