@@ -3,7 +3,7 @@
 Renting costs what the market asks for a FLOP at the peak rate; building costs a machine, its site,
 electricity and maintenance for the like of it, and staff whatever its size. For ``x`` peak FLOP,
 
-    rented:  x / (FLOP per dollar) * share of list price, falling while the machine would have lived,
+    rented:  x / (FLOP per dollar) * share of list price, falling for as long as the machine lives,
     built:   x * (machine / lifetime + maintenance + site / site_lifetime + electricity) + staff
 
 a year, so building wins above x = staff / (rented per FLOP - built per FLOP), and never if that is
@@ -26,15 +26,15 @@ is no measurement and not used; the model's machine and site are held against it
 pounds to build and 10 million a year of electricity. Written off over 5 years it costs 30 million
 pounds a year, 3,422 an hour round the clock, 1,141 of them electricity. If the like of it is rented
 at 6,000 an hour, building wins from 20e6 / (6,000 - 1,141) = 4,116 hours a year on; below 3,422
-an hour, it never does. With 20 staff at 100,000 pounds it is 4,528 hours.
+an hour, it never does. With 20 staff at 100,000 pounds it is 4,527 hours.
 
 **What is weak.** Renting from hyperscalers costs about twice as much as building, from other clouds
-about the same: there the sign of the gap hangs on discounts, lifetime and use, which are assumptions,
-and the break-even goes from some 10 million dollars a year to never. A third of the costs are
-estimates from prices of accelerators, and machines cost less than servers at list prices do
-(``build`` below 0), so large buyers have discounts that ``price_performance`` does not know of.
-Nothing here says that a machine can be had, or the money; that one may let or sell what one does not
-use, which makes building cheaper; or what it is worth not to wait for a machine.
+about the same: there the sign of the gap hangs on discounts, lifetime and use, which are
+assumptions, and the break-even goes from some 10 million dollars a year to never. A third of the
+costs are estimates from prices of accelerators, and machines cost less than servers at list prices
+do (``build`` below 0), so large buyers have discounts that ``price_performance`` does not know of.
+Nothing here says that a machine can be had, or the money; that one may let or sell what one does
+not use, which makes building cheaper; or what it is worth not to wait for a machine.
 """
 
 from typing import Any

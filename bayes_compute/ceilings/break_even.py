@@ -128,7 +128,7 @@ def observe(as_of: str | None = None, transition: float = TRANSITION_YEAR) -> Br
     machines, chips = load_facts("supercomputer-costs", as_of), load_facts("accelerators", as_of)
     machines = machines.loc[machines["cost_usd_nominal"].notna()]
     other = machines["power_mw_other"].astype("string").str.extract(r"^(\d+\.?\d*)")[0]
-    power = 1e6 * machines["power_mw_top500"].fillna(pd.to_numeric(other))
+    power = 1e6 * machines["power_mw_top500"].fillna(pd.to_numeric(other).astype(float))
     name = machines["accelerator"].map(lambda short: _ACCELERATORS.get(short, short))
     chip = market_of.rates(chips).reindex(name)
     rate = machines["n_accelerators"].to_numpy(float) * chip["rate"].to_numpy(float)

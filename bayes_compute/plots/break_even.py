@@ -51,12 +51,13 @@ def break_even(
     ):
         edge = ceiling.break_even(posterior, _YEARS, data, assumed, market)
         lower, middle, upper = np.quantile(edge, at, axis=0, method="inverted_cdf")
-        upper, colour = np.minimum(upper, high + 1), COLOURS[k + 1]
-        ax.fill_between(_YEARS, lower, upper, color=colour, alpha=0.2, linewidth=0, zorder=1)
+        colour = COLOURS[k + 1]
+        if k == 0:  # the other reaches from here to infinity
+            upper = np.minimum(upper, high + 1)
+            ax.fill_between(_YEARS, lower, upper, color=colour, alpha=0.15, linewidth=0, zorder=1)
         never = np.isinf(edge[:, -1]).mean()
-        label = (
-            f"cheaper to build than to rent from {name} (in {_YEARS[-1]:.0f} never: {never:.0%})"
-        )
+        never_text = f"(never, in {_YEARS[-1]:.0f}: {100 * never:.0f} %)"
+        label = f"above: cheaper to build than to rent from {name} {never_text}"
         style = "-" if k == 0 else (0, (6, 2))
         shown = np.where(np.isfinite(middle), middle, np.nan)
         ax.plot(_YEARS, shown, color=colour, linewidth=2, linestyle=style, label=label, zorder=3)
@@ -74,5 +75,6 @@ def break_even(
     ax.yaxis.set_major_formatter(FuncFormatter(lambda t, _: f"$10^{{{t:.0f}}}$"))
     ax.set_xlabel("Date")
     ax.set_ylabel("Training compute (FLOP/year)")
-    legend_above(ax, f"Above its line building is cheaper: median and {level_text(dt)} interval", 1)
+    title = f"Medians; bands: {level_text(dt)} interval, for other clouds too wide to draw"
+    legend_above(ax, title, ncols=1)
     return ax
