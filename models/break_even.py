@@ -136,6 +136,16 @@ def main() -> None:
             )
         when = crossing(posterior, year, data, assumed, market)
         print(f"  the largest developers compute as much since {said(when, 0)}")
+    k = int(np.searchsorted(year, 2024))
+    paid = np.quantile(
+        bill(posterior, year, data, assumed, "hyperscaler list")[:, k], 0.5, method="inverted_cdf"
+    )
+    never = np.mean(np.isinf(break_even(posterior, year, data, assumed)[:, k]))
+    print(
+        f"In words: whoever would pay a hyperscaler {paid / 1e6:.0f} million USD a year or more in "
+        "2024 builds; against cheaper clouds only the largest do, and with probability "
+        f"{never:.0%} nobody."
+    )
 
 
 if __name__ == "__main__":

@@ -7,17 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 import xarray as xr
 
 from bayes_compute.assumptions import Assumption
 from bayes_compute.ceilings import price_performance as market_of
-from bayes_compute.ceilings.price_performance import (
-    HOURS_PER_YEAR,
-    TRANSITION_YEAR,
-    PricePerformance,
-    flat,
-)
+from bayes_compute.ceilings import prices as observed
+from bayes_compute.ceilings.price_performance import HOURS_PER_YEAR, flat
+from bayes_compute.ceilings.prices import TRANSITION_YEAR, PricePerformance
 from bayes_compute.ceilings.provenance import source_of
 from bayes_compute.confidence import log10_sd
 from bayes_compute.facts import load_facts
@@ -40,7 +36,7 @@ _JOULES_PER_KWH = 3.6e6
 _PROGRAMME = "programme|development|project"
 
 ASSUMPTIONS = {
-    name: market_of.ASSUMPTIONS[name] for name in ("lifetime", "in_use", "overhead", "fleet_age")
+    name: market_of.ASSUMPTIONS[name] for name in ("lifetime", "in_use", "fleet_age")
 } | {
     "electricity": Assumption(
         0.08, 1.6, "USD/kWh",
@@ -123,14 +119,18 @@ class BreakEven:
 
 
 def observe(as_of: str | None = None, transition: float = TRANSITION_YEAR) -> BreakEven:
-    """Read the tables; arguments as in :func:`bayes_compute.ceilings.price_performance.observe`."""
-    prices = market_of.observe(as_of, transition)
+    """Read the tables; arguments as in :func:`bayes_compute.ceilings.prices.observe`."""
+    prices = observed.observe(as_of, transition)
     machines, chips = load_facts("supercomputer-costs", as_of), load_facts("accelerators", as_of)
     machines = machines.loc[machines["cost_usd_nominal"].notna()]
     other = machines["power_mw_other"].astype("string").str.extract(r"^(\d+\.?\d*)")[0]
-    power = 1e6 * machines["power_mw_top500"].fillna(pd.to_numeric(other).astype(float))
+    listed, told = (
+        machines["power_mw_top500"].to_numpy(float),
+        other.to_numpy(float, na_value=np.nan),
+    )
+    power = 1e6 * np.where(np.isnan(listed), told, listed)
     name = machines["accelerator"].map(lambda short: _ACCELERATORS.get(short, short))
-    chip = market_of.rates(chips).reindex(name)
+    chip = observed.rates(chips).reindex(name)
     rate = machines["n_accelerators"].to_numpy(float) * chip["rate"].to_numpy(float)
     cost, scope = machines["cost_usd_nominal"], machines["cost_scope"].fillna("")
     error = machines["verification"].map(lambda kind: log10_sd(WORTH[kind]))
@@ -139,7 +139,7 @@ def observe(as_of: str | None = None, transition: float = TRANSITION_YEAR) -> Br
     return BreakEven(
         prices,
         machines["year"].to_numpy(float) + 0.5,
-        np.log10((cost / power).to_numpy(float)),
+        np.log10(cost.to_numpy(float) / power),
         np.log10(cost.to_numpy(float) / rate),
         error.to_numpy(float),
         scope.str.contains(_PROGRAMME).to_numpy(bool),
@@ -210,7 +210,7 @@ def cost_per_flop(
     site = watts * a["site_cost"] / a["site_lifetime"] / seconds
     built = capital * (1 / a["lifetime"] + a["maintenance"]) / seconds + site + electricity
     listed = 10 ** -market_of.flop_per_dollar(posterior, year, data.prices, assumed, market)
-    k = market_of.MARKETS.index(market)
+    k = observed.MARKETS.index(market)
     fall = np.log(10) * flat(posterior, "growth")[:, k, 1:] * a["lifetime"]
     share = a["rental_share" if market == "rental" else "list_share"]
     return built, listed * share * -np.expm1(-fall) / fall

@@ -10,13 +10,10 @@ from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from bayes_compute.ceilings.price_performance import (
     ASSUMPTIONS,
-    MARKETS,
-    MATRIX_YEAR,
-    PricePerformance,
     at_release,
     log10_seconds_of_use,
-    observe,
 )
+from bayes_compute.ceilings.prices import MARKETS, MATRIX_YEAR, PricePerformance, observe
 from bayes_compute.plots.canvas import COLOURS, MARKERS, STYLE, axes_or_new, legend_above
 from bayes_compute.plots.fitted import level_text
 

@@ -18,6 +18,7 @@ from bayes_compute import systems as reading
 from bayes_compute.ceilings import break_even as ceiling
 from bayes_compute.ceilings import price_performance as market_of
 from bayes_compute.ceilings.price_performance import flat
+from bayes_compute.ceilings.prices import MARKETS
 from bayes_compute.models import break_even as model
 from bayes_compute.systems import data_folder
 
@@ -158,7 +159,7 @@ def test_no_later_row_enters(tmp_path, monkeypatch):
 @pytest.mark.parametrize("market", ["rental", "hyperscaler list"])
 def test_costs_are_those_of_a_machine_followed_through_its_life(posterior, data, assumed, market):
     built, rented = ceiling.cost_per_flop(posterior, YEARS, data, assumed, market)
-    s, k = 29, market_of.MARKETS.index(market)
+    s, k = 29, MARKETS.index(market)
     a = {name: draws[s] for name, draws in assumed.items()}
     for t, year in enumerate(YEARS):
         release = np.array([[year - a["fleet_age"]]])

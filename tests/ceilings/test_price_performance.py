@@ -15,7 +15,9 @@ import bayes_compute as bc
 from bayes_compute import plots
 from bayes_compute import systems as reading
 from bayes_compute.ceilings import price_performance as ceiling
-from bayes_compute.ceilings.price_performance import ERAS, MARKETS, REFERENCE_YEAR, bent, flat
+from bayes_compute.ceilings import prices as observed
+from bayes_compute.ceilings.price_performance import ERAS, REFERENCE_YEAR, bent, flat
+from bayes_compute.ceilings.prices import MARKETS
 from bayes_compute.models import price_performance as model
 from bayes_compute.systems import data_folder
 
@@ -131,7 +133,7 @@ def test_lines_meet_at_the_transition():
 
 
 def test_rates_are_the_best_of_16_bits_and_unknown_ones_left_out():
-    found = ceiling.rates(bc.load_facts("accelerators"))
+    found = observed.rates(bc.load_facts("accelerators"))
     assert found.loc["NVIDIA A100 SXM4 40 GB", "rate"] == 312e12
     assert found.loc["NVIDIA GeForce GTX 1080", "rate"] == 8.873e12  # not a 64th of it
     assert found.loc["NVIDIA Tesla T4", "matrix"] and not found.loc["NVIDIA P100", "matrix"]
@@ -140,7 +142,7 @@ def test_rates_are_the_best_of_16_bits_and_unknown_ones_left_out():
 
 def test_no_second_hand_no_capacity_block_no_whole_machine(data):
     bought = data.market[data.product] == 0
-    assert data.age[bought].max() <= ceiling.NEW
+    assert data.age[bought].max() <= observed.NEW
     assert not any("TPU" in name or "Cerebras" in name for name in data.products if "purch" in name)
     h100 = data.product == data.products.index("H100, hyperscaler list")
     hour = 989.4e12 * 3600 / 10 ** data.log10_per_dollar[h100]
@@ -187,7 +189,7 @@ def test_ceiling_is_the_product_of_its_parts(posterior, data, assumed):
         level, growth = flat(posterior, "level")[s, 0], flat(posterior, "growth")[s, 0]
         rate = level + growth[1] * (release - 2020)
         rate -= (growth[1] - growth[0]) * min(release - data.transition, 0)
-        rate += flat(posterior, "matrix")[s] * (release >= ceiling.MATRIX_YEAR)
+        rate += flat(posterior, "matrix")[s] * (release >= observed.MATRIX_YEAR)
         rate += flat(posterior, "server")[s]
         years = assumed["lifetime"][s] * assumed["in_use"][s] / assumed["overhead"][s]
         use = flat(posterior, "utilization")[s]
@@ -238,7 +240,7 @@ def test_price_performance_of_gpus_doubles_as_was_found_elsewhere(posterior):
     """Hobbhahn & Besiroglu 2022: 2.46 years (2.24 to 2.72), in FP16 2.30 (1.69 to 3.62), 95 %.
 
     Theirs is one line per precision, 2006 to 2021, with desktops. At like precision ours is slower
-    after 2016 (3.7 years, 2.8 to 5.3) and agrees with theirs before; with matrix units, taken over
+    after 2016 (3.7 years, 2.8 to 5.5) and agrees with theirs before; with matrix units, taken over
     the same span, it is faster. The two enclose theirs.
     """
     growth, step = flat(posterior, "growth")[:, 0], flat(posterior, "matrix")
