@@ -39,6 +39,11 @@ _FIGURES = {
     "selection_floor": {"membership"},
     "reading_errors": {"calibration"},
     "top500": {"top500"},
+    "price_performance": {"price_performance"},
+    "break_even": {"break_even"},
+    "reliability": {"reliability"},
+    "run_length": {"run_length"},
+    "power": {"power"},
 }
 # Without dates and producers, the same fit gives the same bytes.
 _METADATA: dict[str, dict] = {
