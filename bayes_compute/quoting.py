@@ -211,7 +211,7 @@ def _subject(record: dict, variable: str, label: str) -> str:
         return (
             f"The transition from era {before} to era {after}"
             if arrow
-            else f"The {inner} transition"
+            else f"The {inner} transition".replace("  ", " ")
         )
     if variable == "level":
         return f"Level{_where(label)}, read at {record['reference_year']:g}"

@@ -37,13 +37,13 @@ _FIGURES = {
     "parameter_gap": {"membership", "capacity"},
     "date_posterior": {"membership", "transition_year"},
     "selection_floor": {"membership"},
-    "reading_errors": {"calibration"},
-    "top500": {"top500"},
-    "price_performance": {"price_performance"},
-    "break_even": {"break_even"},
-    "reliability": {"reliability"},
-    "run_length": {"run_length"},
-    "power": {"power"},
+    "reading_errors": {"model calibration"},
+    "top500": {"model top500"},
+    "price_performance": {"model price_performance"},
+    "break_even": {"model break_even"},
+    "reliability": {"model reliability"},
+    "run_length": {"model run_length"},
+    "power": {"model power"},
 }
 # Without dates and producers, the same fit gives the same bytes.
 _METADATA: dict[str, dict] = {
@@ -149,7 +149,7 @@ def write_report(
     InputError, NotConverged
         As :func:`write_fit`.
     """
-    there = {dt.attrs["model"], *dt["posterior"].data_vars, *dt.children}
+    there = {f"model {dt.attrs['model']}", *dt["posterior"].data_vars, *dt.children}
     figures = [name for name in _FIGURE_FILES if _FIGURES[Path(name).stem] <= there]
     more: dict = {}
     if "membership" in dt:

@@ -267,3 +267,13 @@ def test_draws_that_are_not_finite_stay_strict_json(datatree, tmp_path, cheap):
     write_report(datatree, tmp_path)
     assert "unbounded" in (tmp_path / "table.txt").read_text(encoding="utf-8")
     assert "Infinity" not in (tmp_path / "summary.json").read_text(encoding="utf-8")
+
+
+def test_every_figure_of_a_report_can_be_drawn_and_every_model_has_one():
+    from bayes_compute import plots
+    from bayes_compute.cli import _scripts
+
+    own = {need for needs in report._FIGURES.values() for need in needs if " " in need}
+    assert set(report._FIGURES) <= set(plots.__all__)
+    whole = {name for name, (_, functions) in _scripts().items() if "regression" not in functions}
+    assert own == {f"model {name}" for name in whole}
