@@ -13,7 +13,7 @@ from bayes_compute.floor import floor_jump
 LARGELY_PRIOR = 0.7
 """A posterior sd above this share of the prior sd marks a quantity as largely the prior's."""
 
-_FIRM = 0.7  # sd of log10 FLOP above which evidence is no figure that was collected
+_FIRM = 0.8  # sd of log10 FLOP above which evidence is no figure that was collected
 
 TAILS = (0.05, 0.95)
 """Quantiles whose effective sample size is the tail ESS."""
