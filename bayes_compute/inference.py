@@ -81,8 +81,8 @@ def fit(
     draws, tune, chains : int
         Kept and discarded draws of each chain, and number of chains.
     seed : int
-        Fixes every draw on one machine, whatever the number of cores; other compilers round
-        otherwise, and then draws differ.
+        Fixes every draw on one machine, whatever the number of cores, once kernels are compiled
+        and cached; other compilers, and the run that compiles, round otherwise.
     prob : float
         Probability of the equal-tailed intervals that summaries of this fit quote.
     flat_dates : bool
@@ -170,7 +170,7 @@ def fit(
 
 
 def _sampled_whole(model: str, pm_model: Any, sampler: dict, progress: bool) -> xr.DataTree:
-    """Sample every variable of a model that integrates nothing out."""
+    """Sample every variable of a model; what it integrates out is not drawn back."""
     from bayes_compute.sampling import CompiledDensity, prior_draws
 
     names = ("draws", "tune", "chains", "seed")
