@@ -75,7 +75,7 @@ def simulate(e: Errors, seed: int) -> Readings:
 
 @pytest.fixture(scope="module")
 def fitted():
-    return bc.fit("calibration", simulate(TRUTH, 4), draws=500, tune=400, progress=False)
+    return bc.fit("calibration", simulate(TRUTH, 4), progress=False)
 
 
 def test_errors_that_made_readings_up_are_recovered(fitted):

@@ -361,15 +361,14 @@ def test_report_really_fits_small_data(csv, tmp_path):
 
 
 def test_readings_are_fitted_and_weighed(csv, tmp_path):
-    few = ("--draws", "300", "--tune", "300")
-    done = run("report", "calibration", "--out", tmp_path / "readings", *few)
+    done = run("report", "calibration", "--out", tmp_path / "readings")
     assert done.returncode == 0, done.stderr
     assert re.search(r"^figure_sd\[Confident\]: 0\.0\d+ log10 FLOP", done.stdout, re.M)
     record = read_record(tmp_path / "readings")
     assert record["data"]["selection"] == "all"
     assert "counts" not in record
     assert not (tmp_path / "readings" / "priors.md").exists()
-    done = run("report", "three_eras", "--data", csv, "--evidence", "--out", tmp_path / "out", *few)
+    done = run("report", "three_eras", "--data", csv, "--evidence", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     (row,) = re.findall(r"^\| growth\[2\] \| .* times as wide.*$", done.stdout, re.M)
     assert row.count(" to ") == 2, "all evidence, and published figures"
