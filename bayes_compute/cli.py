@@ -289,6 +289,7 @@ def _fit_into(
             flat_dates=flat_dates, evidence=evidence,
         )  # fmt: skip
     out = check_folder(out or Path("results") / model)
+    from bayes_compute.answer import answer
     from bayes_compute.inference import fit
     from bayes_compute.report import write_fit, write_report
 
@@ -314,7 +315,7 @@ def _fit_into(
         write_report(posterior, out, flat, systems, other)
     else:
         write_fit(posterior, out)
-    say(_answer(read_record(out)))
+    say(answer(read_record(out)))
     say(f"\nEverything is in {out}; {time.perf_counter() - start:.0f} s")
 
 
@@ -335,52 +336,6 @@ def _or_failure(fitted: Callable):
         return fitted()
     except NotConverged as failure:
         return failure
-
-
-def _answer(record: dict) -> str:
-    """What a fit says, in words."""
-    from bayes_compute import seed
-    from bayes_compute.published import describe as published
-    from bayes_compute.quoting import level, quote
-    from bayes_compute.sensitivity import describe as priors
-
-    checks, sampler = record["diagnostics"], record["sampler"]
-    rows = "systems" if "counts" in record else "rows"
-    lines = [
-        f"{record['model']} on {record['data']['rows']} {rows}: {sampler['chains']} chains of "
-        f"{sampler['draws']} draws, seed {sampler['seed']}; "
-        f"worst R-hat {checks['worst_r_hat']:.3f}, "
-        f"smallest ESS {min(checks['smallest_ess_bulk'], checks['smallest_ess_tail']):.0f}, "
-        f"{checks['divergences']} divergences"
-    ]
-    if record.get("flat_dates"):
-        lines.append("with flat priors on the dates")
-    lines += ["", quote(record)]
-    counts = (
-        f"{n['modal']} {f'in era {era}' if era.isdigit() else era}"
-        for era, n in record.get("counts", {}).items()
-    )
-    if "counts" in record:
-        lines += ["", f"Systems by where they most probably belong: {', '.join(counts)}"]
-    prior = [row["name"] for row in record["quantities"] if row["largely_prior"]]
-    if prior:
-        lines.append(f"Largely set by the prior: {', '.join(prior)}")
-    for jump in record.get("selection_floor", []):
-        lines.append(
-            f"Selection floor at {jump['date']:.1f} ({jump['transition']}): {jump['text']}"
-        )
-    if "seed" in record:
-        lines += ["", seed.describe(record["seed"])]
-    told = [row["text"] for row in record.get("hardware", []) if row["verdict"] != "too few"]
-    if told:
-        lines += ["", "Is it the hardware? Cloud and bespoke systems where the table says more:"]
-        lines += [f"  {text}" for text in told]
-    if "evidence" in record:
-        lines += ["", "All evidence beside published figures:", ""]
-        lines += [published(record["evidence"], level(record))]
-    if "prior_check" in record:
-        lines += ["", "What the priors say:", "", priors(record["prior_check"], level(record))]
-    return "\n".join(lines)
 
 
 def _complain(message: object) -> None:

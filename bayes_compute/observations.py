@@ -155,8 +155,6 @@ class Observations:
                 f"compute; expected at least {FEWEST_SYSTEMS}; use a larger table, a later as_of "
                 'or selection="all"'
             )
-        dates = kept["publication_date"].dt
-        days = np.where(dates.is_leap_year, 366, 365)
         flop, parameters = (
             np.where(known(kept, name), kept[name].to_numpy(float), np.nan)
             for name in ("training_compute_flop", "parameters")
@@ -166,7 +164,7 @@ class Observations:
         present = tuple(domain for domain in DOMAINS if domain in domains)
         return cls(
             system=unique_labels(kept["system"].tolist()),
-            year=(dates.year + (dates.day_of_year - 1) / days).to_numpy(float),
+            year=decimal_year(kept["publication_date"]),
             log10_flop=np.log10(flop),
             variance=np.where(np.isnan(flop), np.nan, _variance(kept)),
             log10_parameters=np.log10(parameters),
@@ -174,6 +172,13 @@ class Observations:
             domains=present,
             source=source,
         )
+
+
+def decimal_year(dates: Any) -> np.ndarray:
+    """Dates as years: year + (day of year - 1) / days in the year."""
+    at = pd.DatetimeIndex(dates)
+    year: Any = at.year + (at.day_of_year - 1) / np.where(at.is_leap_year, 366, 365)
+    return np.asarray(year, dtype=float)
 
 
 def source_of(systems: pd.DataFrame) -> dict[str, Any]:

@@ -14,7 +14,14 @@ import pandas as pd
 
 from bayes_compute.errors import InputError
 from bayes_compute.hardware import peak_rates
-from bayes_compute.observations import DOMAINS, domain_of, known, source_of, unique_labels
+from bayes_compute.observations import (
+    DOMAINS,
+    decimal_year,
+    domain_of,
+    known,
+    source_of,
+    unique_labels,
+)
 from bayes_compute.systems import with_active_parameters
 
 CLASSES = ("Confident", "Likely", "Speculative", "none")
@@ -182,13 +189,11 @@ class Readings:
         busy = _amount(rows, "hardware_quantity") * _amount(rows, "training_time_hours") * _SECONDS
         utilization = _amount(rows, "hardware_utilization")
         method = rows["estimation_method"].fillna("")
-        dates = rows["publication_date"].dt
-        days = np.where(dates.is_leap_year, 366, 365)
         earlier, earlier_confidence = _older(rows, older)
         domains = [domain_of(label) for label in rows["domain"]]
         return cls(
             unique_labels(rows["system"].tolist()),
-            (dates.year + (dates.day_of_year - 1) / days).to_numpy(float),
+            decimal_year(rows["publication_date"]),
             np.log10(_amount(rows, "training_compute_flop")),
             np.where(known(rows, "training_compute_flop"), earlier, np.nan),
             np.log10(operations),

@@ -28,6 +28,7 @@ import pymc as pm
 from pytensor.tensor.special import logsumexp
 
 from bayes_compute.confidence import DEFAULT_CONFIDENCE, WITHIN_FACTOR, log10_sd
+from bayes_compute.errors import InputError
 from bayes_compute.facts import load_facts
 from bayes_compute.hardware_steps import UTILISATION
 from bayes_compute.observations import DOMAINS, source_of
@@ -41,6 +42,7 @@ from bayes_compute.reading_mixture import (
 from bayes_compute.readings import CHIPS, CLASSES, Readings
 from bayes_compute.systems import load_systems, shipped
 
+FEWEST = 30  # systems with two readings that can differ
 COUNTED, TIMED = ("language", "other"), ("operations alone", "hardware too")
 UNITS = {
     "bias": "log10 FLOP",
@@ -92,7 +94,17 @@ def build(readings: Readings) -> pm.Model:
     -------
     pm.Model
         Its variables are the members of :class:`Errors`.
+
+    Raises
+    ------
+    InputError
+        Fewer than 30 systems have two readings that can differ.
     """
+    if readings.compared.sum() < FEWEST:
+        raise InputError(
+            f"calibration: got {readings.compared.sum()} systems with two readings that can "
+            f"differ; expected at least {FEWEST}; take a larger table or a later as_of"
+        )
     coords = {
         "domain": DOMAINS,
         "confidence": CLASSES,

@@ -22,7 +22,7 @@ failures explain (users' errors, other jobs' doing), so they have a factor of th
 
 Given λ, checkpoint time δ and restart time R, both assumed, the work of N accelerators is N η(N)
 by Daly's exact form (2006, doi:10.1016/j.future.2004.11.016), which has a maximum, the wall: see
-:mod:`bayes_compute.ceilings.reliability`.
+:mod:`bayes_compute.ceilings.checkpoints`.
 
 Held against: Llama 3's 419 unexpected interruptions in 54 days on 16,384 GPUs, of which more than
 90 % of the time was of use (arXiv:2407.21783), and Kokolis et al. 2024 (arXiv:2410.21680), who
@@ -44,17 +44,14 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+from bayes_compute.ceilings.checkpoints import efficiency, interval, wall
+from bayes_compute.ceilings.failures import Failures, observe
 from bayes_compute.ceilings.reliability import (
     ASSUMPTIONS,
-    Failures,
-    efficiency,
-    interval,
     largest_run,
     new_rate,
-    observe,
     recovery_share,
     reliability,
-    wall,
 )
 
 __all__ = [

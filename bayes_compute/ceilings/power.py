@@ -18,6 +18,7 @@ from bayes_compute.assumptions import Assumption
 from bayes_compute.ceilings.provenance import source_of
 from bayes_compute.errors import InputError
 from bayes_compute.facts import load_facts
+from bayes_compute.observations import decimal_year
 from bayes_compute.systems import load_systems
 
 SYSTEMS = "systems-2025-08"
@@ -123,7 +124,7 @@ def observe(as_of: str | None = None) -> Power:
         ]
     )  # fmt: skip
     every: Any = pd.concat([_largest(run), _largest(site)])
-    end = _year(pd.Series(pd.to_datetime([as_of or LAST_OBSERVED])))[0]
+    end = decimal_year(pd.Series(pd.to_datetime([as_of or LAST_OBSERVED])))[0]
     every = every[every["year"] > end - WINDOW]
     chips = _accelerators(
         accelerators, {*systems["training_hardware"], *clusters.loc[exists, "accelerator"]}
@@ -147,22 +148,16 @@ def observe(as_of: str | None = None) -> Power:
         ahead["year"].to_numpy(),
         np.log10(ahead["w"].to_numpy()),
         tuple(chips["hardware"]),
-        _year(chips["release_date"]),
+        decimal_year(chips["release_date"]),
         np.log10(chips["flop_s"].to_numpy() / chips["tdp_w"].to_numpy()),
         source_of(len(every) + len(chips), *sources) | {"as_of": as_of},
     )
 
 
-def _year(date: Any) -> np.ndarray:
-    date = pd.DatetimeIndex(date)
-    year: Any = date.year + (date.day_of_year - 1) / np.where(date.is_leap_year, 366, 365)
-    return np.asarray(year, dtype=float)
-
-
 def _rows(table: Any, name: str, date: str, w: Any, series: int) -> pd.DataFrame:
     table = table.assign(w=w).loc[lambda t: (t["w"] > 0) & t[date].notna()]
     return pd.DataFrame(
-        {"name": table[name], "year": _year(table[date]), "w": table["w"], "series": series}
+        {"name": table[name], "year": decimal_year(table[date]), "w": table["w"], "series": series}
     )
 
 

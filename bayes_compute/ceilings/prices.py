@@ -1,14 +1,15 @@
 """Prices of accelerators, and the largest systems, as a model sees them."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bayes_compute.ceilings.provenance import source_of
 from bayes_compute.confidence import DEFAULT_CONFIDENCE, WITHIN_FACTOR, log10_sd
+from bayes_compute.errors import InputError
 from bayes_compute.facts import load_facts
+from bayes_compute.observations import decimal_year
 from bayes_compute.systems import load_systems
 
 MARKETS = ("purchase", "rental", "hyperscaler list")
@@ -21,6 +22,7 @@ TOP = 10  # as Cottier et al. (2024) choose the largest runs
 NEW = 3.0  # years from its release after which an accelerator on sale is taken for second-hand
 HYPERSCALERS = ("Amazon Web Services", "Google Cloud", "Microsoft Azure")
 SECONDS_PER_HOUR = 3600.0
+_FEWEST = 10  # prices
 _DESKTOP = "GeForce|TITAN|Quadro|RTX|Radeon RX"
 _DESIGN = r"((?:GH|MI|[VAHPKM])\d{2,4})"  # variants of one chip share it: V100 SXM2, V100 PCIe
 _AWS = {  # names in aws-prices: name in accelerators, share of the board
@@ -102,10 +104,20 @@ def observe(as_of: str | None = None, transition: float = TRANSITION_YEAR) -> Pr
         are those of the table's vintage.
     transition : float
         Where growth may change [decimal year].
+
+    Raises
+    ------
+    InputError
+        There are too few prices by then.
     """
     chips, prices, aws = (
         load_facts(name, as_of) for name in ("accelerators", "accelerator-prices", "aws-prices")
     )
+    if len(prices) + len(aws) < _FEWEST:
+        raise InputError(
+            f"prices: got {len(prices) + len(aws)} prices of accelerators by {as_of}; expected at "
+            f"least {_FEWEST}; give a later date: most are of 2016 and after"
+        )
     systems = load_systems("systems-2025-08", as_of=as_of)
     p = _prices(chips, prices, aws)
     s = _largest(systems)
@@ -145,19 +157,13 @@ def rates(chips: pd.DataFrame) -> pd.DataFrame:
             "hardware": chips["hardware"],
             "rate": pd.concat([tensor, half, single], axis=1).max(axis=1),
             "matrix": matrix,
-            "release": decimal(chips["release_date"]),
+            "release": decimal_year(chips["release_date"]),
         }
     )
     unknown = (
         chips["manufacturer"].isin(["NVIDIA", "Intel"]) & (found["release"] > MATRIX_YEAR) & ~matrix
     )
     return found.loc[~unknown & found["rate"].notna()].dropna().set_index("hardware")
-
-
-def decimal(dates: Any) -> pd.Series:
-    """Dates as decimal years."""
-    days = np.where(dates.dt.is_leap_year, 366, 365)
-    return dates.dt.year + (dates.dt.day_of_year - 1) / days
 
 
 def _prices(chips: pd.DataFrame, prices: pd.DataFrame, aws: pd.DataFrame) -> pd.DataFrame:
@@ -196,7 +202,7 @@ def _prices(chips: pd.DataFrame, prices: pd.DataFrame, aws: pd.DataFrame) -> pd.
     every = every.join(rates(chips), on="hardware", how="inner")
     every["design"] = every["hardware"].str.extract(_DESIGN)[0].fillna(every["hardware"])
     every["release"] = every.groupby("design")["release"].transform("min")
-    every["age"] = (decimal(every["date"]) - every["release"]).clip(lower=0)
+    every["age"] = (decimal_year(every["date"]) - every["release"]).clip(lower=0)
     every["market"] = np.where(
         every["vendor"].isna(), 0, np.where(every["vendor"].isin(HYPERSCALERS), 2, 1)
     )
@@ -215,7 +221,7 @@ def _largest(systems: pd.DataFrame) -> pd.DataFrame:
     known = known.sort_values("publication_date", kind="stable")
     y, year = (
         np.log10(known["training_compute_flop"].to_numpy(float)),
-        decimal(known["publication_date"]).to_numpy(float),
+        decimal_year(known["publication_date"]),
     )
     larger = np.array([(y[:i] > value).sum() for i, value in enumerate(y)], dtype=int)
     before = year < START_YEAR

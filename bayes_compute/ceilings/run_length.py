@@ -18,6 +18,7 @@ from scipy.stats import t as student_t
 
 from bayes_compute.assumptions import Assumption
 from bayes_compute.errors import InputError
+from bayes_compute.observations import decimal_year
 from bayes_compute.systems import load_systems
 
 TABLE = "systems-2025-08"
@@ -81,7 +82,7 @@ def observe(as_of: str | None = None) -> RunLengths:
     """
     systems = load_systems(TABLE, as_of, "notable")
     date, flop = pd.Series(systems["publication_date"]), pd.Series(systems["training_compute_flop"])
-    year = date.dt.year + (date.dt.day_of_year - 1) / np.where(date.dt.is_leap_year, 366, 365)
+    year = decimal_year(date)
     domain = systems["domain"].fillna("")
     language = domain.str.contains("Language").to_numpy()
     size = np.where(language, flop, np.nan)
@@ -101,7 +102,7 @@ def observe(as_of: str | None = None) -> RunLengths:
     found = systems[used]
     return RunLengths(
         tuple(found["system"]),
-        year[used].to_numpy(float),
+        year[used],
         np.log10(found["training_time_hours"].to_numpy(float)),
         group[used],
         systems.attrs["source"] | {"rows": len(found)},

@@ -17,7 +17,7 @@ from bayes_compute.assumptions import Assumption
 from bayes_compute.ceilings.provenance import source_of
 from bayes_compute.errors import InputError
 from bayes_compute.facts import load_facts
-from bayes_compute.observations import Observations
+from bayes_compute.observations import Observations, decimal_year
 
 HYPOTHESES = ("top500", "ai_clusters")
 RATIO_YEAR, PEAK_SHARE_YEAR = 2018.0, 2010.0
@@ -129,7 +129,7 @@ def observe(as_of: str | None = None) -> Capacity:
     ].sort_values("first_operational_date", kind="stable")
     rate = existing["op_s_16_bit"].to_numpy(float)
     record = np.diff(np.maximum.accumulate(np.append(0.0, rate))) > 0
-    began = _decimal(existing["first_operational_date"])
+    began = decimal_year(existing["first_operational_date"])
     log10 = {
         name: np.log10(lists[column].to_numpy(float))
         for name, column in (
@@ -141,9 +141,9 @@ def observe(as_of: str | None = None) -> Capacity:
     rows = len(lists) + len(designs) + int(record.sum())
     sources: Any = [table.attrs for table in (lists, accelerators, clusters)]
     return Capacity(
-        list_year=_decimal(lists["list_date"]) + 0.5 / 12,
+        list_year=decimal_year(lists["list_date"]) + 0.5 / 12,
         **log10,
-        design_year=_decimal(designs["release_date"]),
+        design_year=decimal_year(designs["release_date"]),
         log10_ratio=designs["log10_ratio"].to_numpy(float),
         vendor=np.array([vendors.index(name) for name in designs["manufacturer"]]),
         vendors=vendors,
@@ -305,8 +305,3 @@ def _designs(accelerators: pd.DataFrame) -> pd.DataFrame:
     table = table.loc[made_for_64 & table["release_date"].notna()]
     table = table.sort_values("release_date", kind="stable")
     return table.drop_duplicates(["manufacturer", "rate"])
-
-
-def _decimal(dates: Any) -> np.ndarray:
-    at = dates.dt
-    return (at.year + (at.day_of_year - 1) / np.where(at.is_leap_year, 366, 365)).to_numpy(float)

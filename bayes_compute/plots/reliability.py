@@ -5,7 +5,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from bayes_compute.ceilings.reliability import goodput, recovery_share
+from bayes_compute.ceilings.failures import goodput
+from bayes_compute.ceilings.reliability import recovery_share
 from bayes_compute.plots.bands import as_of, band
 from bayes_compute.plots.canvas import COLOURS, STYLE, axes_or_new, legend_above
 

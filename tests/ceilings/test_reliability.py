@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize_scalar
 
 import bayes_compute as bc
+from bayes_compute.ceilings import checkpoints, failures
 from bayes_compute.ceilings import reliability as ceiling
 from bayes_compute.models import reliability as model
 
@@ -28,29 +29,29 @@ def test_efficiency_is_the_maximum_of_dalys_form(job_rate, stop, restart):
         return -np.log(daly(np.exp(log_t), job_rate, stop, restart))
 
     best = minimize_scalar(loss, bounds=(-12, 12), method="bounded", options={"xatol": 1e-10})
-    found = ceiling.efficiency(job_rate, stop, restart)
+    found = checkpoints.efficiency(job_rate, stop, restart)
     np.testing.assert_allclose(np.log(found), -best.fun, rtol=1e-6, atol=1e-9)
-    at = daly(ceiling.interval(job_rate, stop), job_rate, stop, restart)
+    at = daly(checkpoints.interval(job_rate, stop), job_rate, stop, restart)
     np.testing.assert_allclose(at, found, rtol=1e-7)
 
 
 def test_interval_is_youngs_where_failures_are_rare():
-    np.testing.assert_allclose(ceiling.interval(1e-6, 0.1), np.sqrt(2 * 0.1 / 1e-6), rtol=1e-3)
+    np.testing.assert_allclose(checkpoints.interval(1e-6, 0.1), np.sqrt(2 * 0.1 / 1e-6), rtol=1e-3)
 
 
 @pytest.mark.parametrize("stops", [1e-15, 1e-9, 9.99e-7, 1.01e-6, 1e-3, 1.0, 50.0])
 def test_series_and_lambert_w_solve_the_same_equation(stops):
-    w = float(ceiling.efficiency(stops, 1.0, 0.0))  # w − 1 − log w = Λ δ
+    w = float(checkpoints.efficiency(stops, 1.0, 0.0))  # w − 1 − log w = Λ δ
     gap = w - 1 - (np.log(w) if w < 0.5 else np.log1p(-(1 - w)))
     np.testing.assert_allclose(gap, stops, rtol=1e-6, atol=1e-15)
 
 
 @given(st.floats(1e-7, 1e-3), hours, hours)
 def test_wall_is_the_maximum_of_useful_work(rate, stop, restart):
-    top = float(ceiling.wall(rate, stop, restart))
+    top = float(checkpoints.wall(rate, stop, restart))
 
     def work(n):
-        return n * ceiling.efficiency(n * rate, stop, restart)
+        return n * checkpoints.efficiency(n * rate, stop, restart)
 
     n = top * np.exp(np.linspace(-3, 3, 601))
     assert work(n).max() <= work(top) * (1 + 1e-9)
@@ -59,18 +60,18 @@ def test_wall_is_the_maximum_of_useful_work(rate, stop, restart):
 
 @given(job_rates, hours, hours, st.floats(1.01, 3.0))
 def test_efficiency_falls_in_each_argument(job_rate, stop, restart, factor):
-    here = ceiling.efficiency(job_rate, stop, restart)
+    here = checkpoints.efficiency(job_rate, stop, restart)
     assert 0 < here < 1
     for more in (
         (job_rate * factor, stop, restart),
         (job_rate, stop * factor, restart),
         (job_rate, stop, restart * factor),
     ):
-        assert ceiling.efficiency(*more) < here
+        assert checkpoints.efficiency(*more) < here
 
 
 def test_wall_at_llama_3s_rate_is_near_200_000():
-    assert ceiling.wall(LLAMA_3, 2 / 60, 10 / 60) == pytest.approx(2.085e5, rel=1e-3)
+    assert checkpoints.wall(LLAMA_3, 2 / 60, 10 / 60) == pytest.approx(2.085e5, rel=1e-3)
 
 
 def simulate(seed, rate=2e-5, system_sd=0.6, time_cv=0.5, n_systems=40):
@@ -125,7 +126,7 @@ def test_llama_3_and_rsc_1_are_as_published(fitted):
 def test_reported_goodput_is_within_reach_but_that_of_opt(fitted):
     # OPT-175B lost 41 to 48 % of its calendar time, much of it to restarts by hand and to losses
     # that diverged, which are no failures: the model does not, and should not, explain it.
-    for row in ceiling.goodput().itertuples():
+    for row in failures.goodput().itertuples():
         share = 1 - ceiling.recovery_share(fitted["posterior"].dataset, [row.accelerators])
         low, high = np.quantile(share, [0.05, 0.95])
         assert (low <= row.share <= high) == (not row.system.startswith("OPT")), row

@@ -267,7 +267,7 @@ def test_leading_clusters_grow_as_published(fitted):
     rows = rows[(rows["status"] == "Existing") & rows["standard_analysis"]]
     rows = rows[(rows["op_s_16_bit"] > 0) & (rows["certainty"] != "Unlikely")]
     rows = rows.dropna(subset="first_operational_date").sort_values("first_operational_date")
-    year = ceiling._decimal(rows["first_operational_date"])
+    year = ceiling.decimal_year(rows["first_operational_date"])
     rate = rows["op_s_16_bit"].to_numpy()
     leading = np.array([(rate[:i] > rate[i]).sum() < 10 for i in range(len(rate))])
     leading &= (year >= 2019) & (year < 2025.25)
