@@ -66,7 +66,9 @@ def observe(as_of: str | None = None) -> Readings:
     as_of : str, optional
         Only what was published by then ("YYYY-MM-DD").
     """
-    return readings_of(load_systems([*shipped()][-1], as_of, selection="all"))
+    readings = readings_of(load_systems([*shipped()][-1], as_of, selection="all"))
+    _check(readings)
+    return readings
 
 
 def readings_of(systems: pd.DataFrame) -> Readings:
@@ -100,11 +102,7 @@ def build(readings: Readings) -> pm.Model:
     InputError
         Fewer than 30 systems have two readings that can differ.
     """
-    if readings.compared.sum() < FEWEST:
-        raise InputError(
-            f"calibration: got {readings.compared.sum()} systems with two readings that can "
-            f"differ; expected at least {FEWEST}; take a larger table or a later as_of"
-        )
+    _check(readings)
     coords = {
         "domain": DOMAINS,
         "confidence": CLASSES,
@@ -168,6 +166,14 @@ def main() -> None:
     from bayes_compute import fit, summary
 
     print(summary(fit("calibration", observe())).round(3).to_string())
+
+
+def _check(readings: Readings) -> None:
+    if readings.compared.sum() < FEWEST:
+        raise InputError(
+            f"calibration: got {readings.compared.sum()} systems with two readings that can "
+            f"differ; expected at least {FEWEST}; take a larger table or a later as_of"
+        )
 
 
 def _by_domain(language: float, other: float) -> list[float]:

@@ -142,7 +142,7 @@ def test_help_is_what_one_gets_without_a_command(command):
         (["fit", "one_era", "--data", "top500"], "top500: got a table of facts; expected a table"),
         (["fit", "calibration", "--data", "mine.csv"], "data: got 'mine.csv'; expected none"),
         (["fit", "calibration", "--as-of", "never"], "as_of: got 'never'"),
-        (["fit", "calibration", "--as-of", "1951-01-01"], "calibration: got 0 systems with two"),
+        (["fit", "calibration", "--as-of", "1951-01-01"], "calibration: got 1 systems with two"),
         (["fit", "break_even", "--as-of", "1990-01-01"], "prices: got 0 prices of accelerators"),
         (["report", "calibration", "--evidence"], "evidence: got True; expected none"),
         (["report", "--as-of", "1950-01-01", "--evidence"], "as_of|systems: got 0"),
