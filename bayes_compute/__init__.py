@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from bayes_compute.inference import fit
     from bayes_compute.measurement import with_evidence
     from bayes_compute.observations import Observations
+    from bayes_compute.projection.projection import project
     from bayes_compute.quoting import quote
     from bayes_compute.readings import Readings
     from bayes_compute.summaries import summary
@@ -40,6 +41,7 @@ __all__ = [
     "load_facts",
     "load_systems",
     "plots",
+    "project",
     "quote",
     "summary",
     "training_flop",
@@ -57,6 +59,7 @@ _HOME = {
     "fit": "inference",
     "load_facts": "facts",
     "load_systems": "systems",
+    "project": "projection.projection",
     "quote": "quoting",
     "summary": "summaries",
     "training_flop": "flop",

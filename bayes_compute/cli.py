@@ -17,6 +17,7 @@ from bayes_compute.errors import InputError, NotConverged
 from bayes_compute.flop_command import flop
 from bayes_compute.options import (
     AsOf,
+    Assume,
     Chains,
     Ci,
     Data,
@@ -24,6 +25,7 @@ from bayes_compute.options import (
     Evidence,
     FineTunes,
     FlatDates,
+    Horizon,
     Model,
     Out,
     Quiet,
@@ -90,9 +92,11 @@ def report(
     ci: Ci = 0.9,
     flat_dates: FlatDates = False,
     evidence: Evidence = False,
+    horizon: Horizon = None,
+    assume: Assume = None,
     quiet: Quiet = False,
 ) -> None:
-    """The main job: fit, check, and write everything into one folder."""
+    """The main job: fit, check, project, and write everything into one folder."""
     _fit_into(True, **context.params)
 
 
@@ -115,7 +119,32 @@ def fit(
     quiet: Quiet = False,
 ) -> None:
     """Fit and check: posterior.nc, summary.json, diagnostics.json."""
-    _fit_into(False, **context.params)
+    _fit_into(False, horizon=None, assume=None, **context.params)
+
+
+@app.command()
+def project(
+    results: Annotated[Path, typer.Argument(help="A results folder.")],
+    horizon: Horizon = None,
+    as_of: Annotated[
+        str | None,
+        typer.Option(metavar="DATE", help="No data on ceilings from after YYYY-MM-DD."),
+    ] = None,
+    assume: Assume = None,
+    since: Annotated[
+        str | None,
+        typer.Option(metavar="DATASET|PATH", help="A later table: what happened since."),
+    ] = None,
+    seed: Seed = 1,
+    quiet: Quiet = False,
+) -> None:
+    """Typical, frontier and record compute under ceilings: projection.json, .nc, figure."""
+    from bayes_compute.results_folder import check_folder, read_fit
+
+    fit = read_fit(results)
+    check_folder(results)
+    later = None if since is None else _since(since, fit)
+    _project_into(results, fit, horizon, as_of, assume, later, seed, quiet)
 
 
 @app.command()
@@ -133,7 +162,7 @@ def quote(
 ) -> None:
     """Numbers of a results folder, ready for a paper."""
     from bayes_compute.quoting import quote
-    from bayes_compute.report import read_record
+    from bayes_compute.results_folder import read_record
 
     typer.echo(quote(read_record(results), *(quantity or []), format=format))
 
@@ -269,12 +298,15 @@ def _fit_into(
     ci: float,
     flat_dates: bool,
     evidence: bool,
+    horizon: int | None,
+    assume: list[str] | None,
     quiet: bool,
 ) -> None:
     start = time.perf_counter()
     if model not in (known := _scripts()):
         raise InputError(f"model: got {model!r}; expected one of {', '.join(known)}")
-    from bayes_compute.report import check_folder, read_record, write_failure
+    from bayes_compute.report import write_failure
+    from bayes_compute.results_folder import check_folder, read_record
     from bayes_compute.systems import describe
 
     say = (lambda *_: None) if quiet else typer.echo
@@ -283,10 +315,14 @@ def _fit_into(
     if of_systems:
         systems, observations = _load(data, as_of, selection, fine_tunes)
         say(describe(systems) + "\n")
+        if whole_report:
+            from bayes_compute.projection.projection import check
+
+            check(observations.source["as_of"], horizon, assume or ())
     else:
         observations = _observe(
             model, as_of, data=data, selection=selection, fine_tunes=fine_tunes,
-            flat_dates=flat_dates, evidence=evidence,
+            flat_dates=flat_dates, evidence=evidence, horizon=horizon, assume=assume,
         )  # fmt: skip
     out = check_folder(out or Path("results") / model)
     from bayes_compute.answer import answer
@@ -316,7 +352,45 @@ def _fit_into(
     else:
         write_fit(posterior, out)
     say(answer(read_record(out)))
+    if whole_report and of_systems:
+        _project_into(out, posterior, horizon, None, assume, None, seed, quiet)
     say(f"\nEverything is in {out}; {time.perf_counter() - start:.0f} s")
+
+
+def _project_into(
+    out: Path,
+    fit,
+    horizon: int | None,
+    as_of: str | None,
+    assume: list[str] | None,
+    since,
+    seed: int,
+    quiet: bool,
+) -> None:
+    """Project a fit, and write what follows into its folder."""
+    from bayes_compute.projection.numbers import describe
+    from bayes_compute.projection.projection import project
+    from bayes_compute.report import write_projection
+
+    try:
+        project(
+            fit, horizon, as_of=as_of, assumptions=assume or (), since=since, seed=seed,
+            progress=not quiet,
+        )  # fmt: skip
+    except NotConverged as failure:
+        _complain(f"{failure}; no projection was written")
+        raise typer.Exit(1) from None
+    record = write_projection(fit, out)
+    if not quiet:
+        typer.echo("\nThe maximum:\n\n" + describe(record))
+
+
+def _since(data: str, fit):
+    """Systems of a later table, selected as those of the fit."""
+    import json
+
+    selection = json.loads(fit.attrs["data"])["selection"]
+    return _load(data, None, selection, False)[1]
 
 
 def _with_evidence(systems, as_of: str | None, settings: dict):

@@ -5,11 +5,13 @@ and gives every estimate of compute a variance: from its own bounds, or from the
 confidence.
 """
 
+import json
 from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from bayes_compute.confidence import DEFAULT_CONFIDENCE, WITHIN_FACTOR, Z90
 from bayes_compute.errors import InputError
@@ -171,6 +173,25 @@ class Observations:
             domain=np.array([present.index(domain) for domain in domains]),
             domains=present,
             source=source,
+        )
+
+    @classmethod
+    def from_fit(cls, dt: xr.DataTree) -> "Observations":
+        """Take the systems that a model was fitted to out of its fit.
+
+        Parameters
+        ----------
+        dt : xarray.DataTree
+            What :func:`bayes_compute.fit` returned for a model of systems.
+        """
+        data = dt["constant_data"].dataset
+        names = ("year", "log10_flop", "variance", "log10_parameters")
+        return cls(
+            system=tuple(map(str, data["system"].to_numpy())),
+            **{name: data[name].to_numpy() for name in names},
+            domain=data["domain_index"].to_numpy(),
+            domains=tuple(map(str, dt["posterior"]["domain"].to_numpy())),
+            source=json.loads(dt.attrs["data"]),
         )
 
 

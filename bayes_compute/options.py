@@ -40,4 +40,14 @@ Evidence = Annotated[
     bool,
     typer.Option("--evidence", help="Weigh every reading of compute, not published figures alone."),
 ]
+Horizon = Annotated[
+    int | None, typer.Option(metavar="YEAR", help="Last year to project to (ten years ahead).")
+]
+Assume = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=MEDIAN[/FACTOR]",
+        help="Change an assumption of projection.md; may be given again for another.",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print errors only.")]

@@ -1,27 +1,59 @@
 """The record: the largest training compute of one system published by a date.
 
 As it stands in one table on one day: a later table knows more systems, and other figures of the
-same ones. Fine-tuned systems set no record: their figure often includes another system's.
+same ones. Fine-tuned systems set no record where they are left out of the observations, as they are
+by default: their figure often includes another system's.
 """
+
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from bayes_compute.errors import InputError
-from bayes_compute.observations import known
+from bayes_compute.observations import Observations, decimal_year
 
 _YEARS = 10  # whose increments the random walk draws from: before, growth was of another kind
 
 
-def record(systems: pd.DataFrame, first: int = 2000) -> pd.DataFrame:
+def holders(observations: Observations) -> pd.DataFrame:
+    """Find the systems that set a record when they were published.
+
+    Parameters
+    ----------
+    observations : Observations
+
+    Returns
+    -------
+    pandas.DataFrame
+        Columns ``year`` (decimal), ``system`` and ``log10_flop``, in the order of dates.
+
+    Raises
+    ------
+    InputError
+        No system has training compute.
+    """
+    found = observations.with_compute
+    if not found.n:
+        raise InputError(
+            "record: got no system with training compute; expected at least one; use a larger table"
+        )
+    before = np.maximum.accumulate(np.append(-np.inf, found.log10_flop[:-1]))
+    new = np.flatnonzero(found.log10_flop > before)
+    system = [found.system[i] for i in new]
+    columns = {"year": found.year[new], "system": system, "log10_flop": found.log10_flop[new]}
+    return pd.DataFrame(columns)
+
+
+def record(observations: Observations, first: int = 2000) -> pd.DataFrame:
     """Find the record at the end of each year.
 
     Parameters
     ----------
-    systems : pandas.DataFrame
-        What :func:`bayes_compute.load_systems` returned.
+    observations : Observations
     first : int
-        First year. The last is that of the table's ``as_of``, on that day.
+        First year to look at; those before the first system with training compute are left out.
+        The last is that of the ``as_of`` of the observations, on that day.
 
     Returns
     -------
@@ -31,24 +63,14 @@ def record(systems: pd.DataFrame, first: int = 2000) -> pd.DataFrame:
     Raises
     ------
     InputError
-        No system with training compute was published by the end of the first year.
+        No system has training compute.
     """
-    kept = systems["publication_date"].notna() & systems["base_model"].isna()
-    kept &= known(systems, "training_compute_flop")
-    found = systems.loc[kept].sort_values("publication_date", kind="stable")
-    last = pd.Timestamp(systems.attrs["source"]["as_of"])
-    ends = [pd.Timestamp(year, 12, 31) for year in range(first, int(last.year))]
-    rows = []
-    for end in [*ends, last]:
-        by_then = found.loc[found["publication_date"] <= end]
-        if by_then.empty:
-            raise InputError(
-                f"record: got no system with training compute by {end:%Y-%m-%d}; expected at "
-                "least one; choose a later first year"
-            )
-        holder = by_then.loc[by_then["training_compute_flop"].idxmax()]
-        rows.append((end, holder["system"], np.log10(holder["training_compute_flop"])))
-    return pd.DataFrame(rows, columns=["date", "system", "log10_flop"]).set_index("date")
+    held = holders(observations)
+    last: Any = pd.Timestamp(observations.source["as_of"])
+    ends = pd.DatetimeIndex([*(pd.Timestamp(y, 12, 31) for y in range(first, last.year)), last])
+    at = np.searchsorted(held["year"], decimal_year(ends), side="right") - 1
+    rows = held.iloc[at[at >= 0]][["system", "log10_flop"]]
+    return rows.set_index(ends[at >= 0].rename("date"))
 
 
 def random_walk(
@@ -61,17 +83,27 @@ def random_walk(
     by_year : pandas.DataFrame
         What :func:`record` returned; the last row is where the walk starts.
     years : int
-        How many to go on.
+        Steps to go on.
     draws : int
     rng : numpy.random.Generator
 
     Returns
     -------
     ndarray, shape (draws, years)
-        log10 FLOP after each year; never falling.
+        log10 FLOP after each step; never falling.
+
+    Raises
+    ------
+    InputError
+        There are no two full years on record.
     """
     date = pd.DatetimeIndex(by_year.index)
     whole = by_year.loc[(date.month == 12) & (date.day == 31), "log10_flop"]
     increments = np.diff(whole.to_numpy())[-_YEARS:]
+    if not len(increments):
+        raise InputError(
+            f"random walk: got {len(whole)} full years of records; expected at least two; use a "
+            "table that begins earlier"
+        )
     steps = rng.choice(increments, size=(draws, years))
     return by_year["log10_flop"].iloc[-1] + np.cumsum(steps, axis=1)

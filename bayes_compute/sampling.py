@@ -62,6 +62,7 @@ class CompiledDensity:
         cores: int,
         seed: int,
         progress: bool,
+        target_accept: float = 0.8,
     ) -> tuple[xr.Dataset, xr.Dataset]:
         """Sample with nutpie.
 
@@ -72,6 +73,8 @@ class CompiledDensity:
         draws, tune, chains, cores, seed : int
         progress : bool
             Show a progress bar.
+        target_accept : float
+            Acceptance that steps are adapted to.
 
         Returns
         -------
@@ -104,6 +107,7 @@ class CompiledDensity:
             cores=cores,
             seed=seed,
             progress_bar=progress,
+            target_accept=target_accept,
         )
         points = sampled["posterior"]["point"].to_numpy()
         posterior = _labelled(self._model, self._constrain(points))

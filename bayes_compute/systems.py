@@ -52,7 +52,7 @@ def load_systems(
     pandas.DataFrame
         One row a system, by publication date: the columns of ``data/README.md`` (FLOP, hours,
         watts, USD of 2023) and ``fine_tune`` (bool). ``attrs["source"]`` holds name, rows,
-        sha256, as_of and selection; ``attrs["report"]`` holds the counts read, kept and dropped
+        sha256, as_of, vintage (the day of the table) and selection; ``attrs["report"]`` holds the counts read, kept and dropped
         (by reason) and notes.
 
     Raises
@@ -102,6 +102,7 @@ def load_systems(
         "rows": len(kept),
         "sha256": table.sha256,
         "as_of": until.isoformat(),
+        "vintage": table_date.isoformat(),
         "selection": selection,
     }
     kept.attrs["report"] = {

@@ -8,7 +8,9 @@ years, by series s (run, site) and rank r in its year (0: the largest):
 
 and the rate per watt of accelerators that train, at their peak in 16 bits over their TDP:
 
-    log10 (FLOP/J) = efficiency + efficiency_growth (release year − 2020) + ε',   ε' ~ N(0, sd²).
+    log10 (FLOP/J) = efficiency + efficiency_growth (release year − 2020) + ε',   ε' ~ N(0, sd²),
+
+and likewise their rate itself, ``rate`` [log10 FLOP/s], which tells the number of accelerators.
 
 The rate that the largest site feeds is the product, over power usage effectiveness and the overhead
 of servers, with accelerators of some time before and up to a limit of one site, all four assumed:
@@ -41,12 +43,15 @@ from bayes_compute.ceilings.power import (
     REFERENCE_YEAR,
     SERIES,
     Power,
+    accelerator,
     largest_site,
     observe,
     power,
 )
 
-__all__ = ["ASSUMPTIONS", "UNITS", "Power", "build", "largest_site", "observe", "power"]
+__all__ = [
+    "ASSUMPTIONS", "UNITS", "Power", "accelerator", "build", "largest_site", "observe", "power",
+]  # fmt: skip
 
 UNITS = {
     "level": "log10 W",
@@ -56,6 +61,9 @@ UNITS = {
     "efficiency": "log10 FLOP/J",
     "efficiency_growth": "OOM/year",
     "efficiency_sd": "log10 FLOP/J",
+    "rate": "log10 FLOP/s",
+    "rate_growth": "OOM/year",
+    "rate_sd": "log10 FLOP/s",
 }
 # log10/year: power of the largest grows 1.8-fold a year, 1 to 3-fold (90 %)
 GROWTH_MEAN, GROWTH_MEAN_SD = 0.25, 0.15
@@ -92,11 +100,19 @@ def build(data: Power) -> pm.Model:
         efficiency_growth: Any = pm.Normal("efficiency_growth", 0.1, 0.08)
         # log10: accelerators of a year differ by a factor of 1.6 (sd), of 1.2 to 4 (90 %)
         efficiency_sd: Any = pm.LogNormal("efficiency_sd", np.log(0.2), 0.6)
+        # log10 FLOP/s in 2020: 3e14, 0.7e14 to 1.4e15 (90 %)
+        rate: Any = pm.Normal("rate", 14.5, 0.4)
+        # log10/year: 1.35 times a year, 1.0 to 1.8 times (90 %)
+        rate_growth: Any = pm.Normal("rate_growth", 0.13, 0.08)
+        # log10: accelerators of a year differ by a factor of 2 (sd), of 1.3 to 7 (90 %)
+        rate_sd: Any = pm.LogNormal("rate_sd", np.log(0.3), 0.6)
         s = data.series
         at: Any = level[s] + growth[s] * (data.year - REFERENCE_YEAR) - drop[s] * data.rank
         pm.StudentT("log10_w", nu=NU, mu=at, sigma=sigma[s], observed=data.log10_w)
         per_watt: Any = efficiency + efficiency_growth * (data.release_year - EFFICIENCY_YEAR)
         pm.Normal("log10_flop_j", per_watt, efficiency_sd, observed=data.log10_flop_j)
+        of_one: Any = rate + rate_growth * (data.release_year - EFFICIENCY_YEAR)
+        pm.Normal("log10_flop_s", of_one, rate_sd, observed=data.log10_flop_s)
     return model
 
 

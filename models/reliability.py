@@ -97,8 +97,8 @@ def build(data: Failures) -> pm.Model:
         cause: Any = pm.Dirichlet("cause_share", np.ones(len(CAUSES)), dims="cause")
         of_kind: Any = pt.cumsum(cause)
         share: Any = pt.concatenate([of_kind[:-1], [1.0]])
-        z = pm.Normal("z", dims="system")
-        rate: Any = pm.Deterministic("rate", typical_rate * pt.exp(system_sd * z), dims="system")
+        log_rate: Any = pm.Normal("log_rate", pt.log(typical_rate), system_sd, dims="system")
+        rate: Any = pm.Deterministic("rate", pt.exp(log_rate), dims="system")
         place = [data.systems.index(name) for name in data.system]
         factor: Any = pt.where(data.small, small_job_factor, 1.0)
         expected: Any = rate[place] * share[data.kind] * factor

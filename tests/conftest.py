@@ -7,8 +7,15 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from bayes_compute.ceilings.available import Available
+
 N_SYSTEMS = 60
 N_CHAINS, N_DRAWS = 2, 200
+_LIMITS = (
+    "machine", "site", "accelerator", "length", "longest_useful", "utilization", "owned", "rented",
+    "break_even",
+)  # fmt: skip
+_RATES = ("failure_rate", "checkpoint_time", "restart_time")
 HOSTILE = ("<script>alert(1)</script>", "two\nlines", "50 % \\input{x} $a_b$ & #", "naïve → 網")
 REGIMES = ("DIY", "cloud", "bespoke")
 TOO_MANY = 10.0  # log10 parameters, between those of the made-up systems
@@ -21,6 +28,7 @@ UNITS = {
     "level": "log10 FLOP",
     "offset": "OOM",
     "growth_mean": "OOM/year",
+    "growth_sd": "OOM/year",
     "capacity": "log10 parameters",
     "drift": "log10 parameters/year",
 }
@@ -57,6 +65,7 @@ def synthetic_fit(dates: tuple[float, ...] = (2000.0, 2016.0), seed: int = 1) ->
         g = growth + rng.normal(0, 0.5 * spread, (*shape, n_eras))
         found = {
             "growth_mean": ((), rng.normal(0.4, 0.3, shape)),
+            "growth_sd": ((), np.abs(rng.normal(0.2, 0.1, shape))),
             "sigma": (("era",), np.abs(rng.normal(0.8, spread, (*shape, n_eras)))),
             "offset": (("domain",), rng.normal(0, spread, (*shape, 2))),
             "level": (("era",), level + rng.normal(0, 3 * spread, (*shape, n_eras))),
@@ -121,6 +130,21 @@ def synthetic_fit(dates: tuple[float, ...] = (2000.0, 2016.0), seed: int = 1) ->
         "units": json.dumps(UNITS),
     }
     return tree
+
+
+@pytest.fixture
+def no_ceilings(monkeypatch) -> list[tuple]:
+    """Ceilings that do not bind in place of those that are fitted; with what they were asked."""
+    asked = []
+
+    def unlimited(as_of, year, n, assumptions, seed=1, progress=False):
+        asked.append((as_of, assumptions))
+        every = {name: np.full((n, len(year)), 50.0) for name in _LIMITS}
+        one = {name: np.full((n, 1), 1e-9) for name in _RATES}
+        return Available(np.asarray(year), **every, **one, unknown=("power: made up",))
+
+    monkeypatch.setattr("bayes_compute.projection.projection.available", unlimited)
+    return asked
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ import bayes_compute
 from bayes_compute import report
 from bayes_compute.cli import _models, main
 from bayes_compute.errors import NotConverged
-from bayes_compute.report import read_record, write_fit
+from bayes_compute.report import write_fit
+from bayes_compute.results_folder import read_record
 
 ROOT = Path(bayes_compute.__file__).parent.parent
 HEAVY = (
@@ -56,7 +57,7 @@ def command(capsys):
 
 
 @pytest.fixture
-def fake_fit(monkeypatch, datatree):
+def fake_fit(monkeypatch, datatree, no_ceilings):
     """Stand in for the sampler and the figures; returns what was asked of it."""
     asked = types.SimpleNamespace(failure=None)
 

@@ -8,13 +8,17 @@ from hypothesis import strategies as st
 from scipy import stats
 
 import bayes_compute as bc
-from bayes_compute.records import random_walk, record
+from bayes_compute.observations import Observations
+from bayes_compute.records import holders, random_walk, record
 from bayes_compute.scores import crps, inside
 
 
+def observed(as_of=None, **chosen):
+    return Observations.from_systems(bc.load_systems("systems-2025-08", as_of, **chosen))
+
+
 def test_the_record_is_the_largest_published_by_then():
-    systems = bc.load_systems("systems-2025-08")
-    found = record(systems)
+    found = record(observed())
     assert found["log10_flop"].is_monotonic_increasing
     # What was known in 2025-08 of notable systems
     expected = {2019: 23.53, 2021: 24.02, 2022: 24.41, 2023: 25.70, 2024: 25.70}
@@ -24,17 +28,25 @@ def test_the_record_is_the_largest_published_by_then():
     assert found["system"].iloc[-1] == "Grok-3"
 
 
-def test_fine_tuned_systems_and_later_ones_set_no_record():
-    systems = bc.load_systems("systems-2025-08", "2022-03-13", fine_tunes=True)
-    before = record(systems)
-    planted = systems.copy()
-    row = planted.index[planted["training_compute_flop"].notna()][-1]
-    planted.loc[row, ["training_compute_flop", "base_model"]] = [1e30, "another"]
-    planted.attrs = systems.attrs
-    assert record(planted)["log10_flop"].max() < 29
-    assert before.index[-1] == pd.Timestamp("2022-03-13")
-    with pytest.raises(bc.InputError, match="later first year"):
-        record(systems, 1900)
+def test_a_day_ends_the_record_and_its_first_system_begins_it():
+    found = record(observed("2022-03-13"), 1900)
+    assert found.index[-1] == pd.Timestamp("2022-03-13")
+    assert found.index[0].year == int(observed().with_compute.year[0])
+    pd.testing.assert_frame_equal(found.iloc[:-1], record(observed(), 1900).loc[: found.index[-2]])
+
+
+def test_holders_each_beat_the_one_before():
+    o = observed().with_compute
+    held = holders(o)
+    assert np.all(np.diff(held["log10_flop"]) > 0)
+    for year, flop in zip(held["year"], held["log10_flop"], strict=True):
+        assert np.all(o.log10_flop[o.year < year] < flop)
+    assert held["log10_flop"].iloc[-1] == o.log10_flop.max()
+
+
+def test_no_compute_is_no_record():
+    with pytest.raises(bc.InputError, match="record: got no system with training compute"):
+        holders(observed().subset(np.isnan(observed().log10_flop)))
 
 
 def test_the_walk_draws_from_the_last_ten_increments():

@@ -7,10 +7,11 @@ import pytest
 import xarray as xr
 from conftest import synthetic_fit
 
-from bayes_compute import report
+from bayes_compute import report, results_folder
 from bayes_compute.errors import InputError, NotConverged
 from bayes_compute.quoting import quote
-from bayes_compute.report import check_folder, read_record, write_failure, write_fit, write_report
+from bayes_compute.report import write_failure, write_fit, write_report
+from bayes_compute.results_folder import check_folder, read_record
 
 FIT = {"posterior.nc", "diagnostics.json", "summary.json"}
 TEXTS = {"table.txt", "table.md", "table.tex", "macros.tex", "priors.md"}
@@ -41,7 +42,7 @@ def cheap(monkeypatch):
 
     def write_figures(_, folder, names):
         for name in names:
-            report._write_text(folder, name, "figure")
+            results_folder.write_text(folder, name, "figure")
 
     monkeypatch.setattr(report, "_write_figures", write_figures)
 
@@ -273,7 +274,7 @@ def test_every_figure_of_a_report_can_be_drawn_and_every_model_has_one():
     from bayes_compute import plots
     from bayes_compute.cli import _scripts
 
-    own = {need for needs in report._FIGURES.values() for need in needs if " " in need}
-    assert set(report._FIGURES) <= set(plots.__all__)
+    own = {need for needs in results_folder.FIGURES.values() for need in needs if " " in need}
+    assert set(results_folder.FIGURES) <= set(plots.__all__)
     whole = {name for name, (_, functions) in _scripts().items() if "regression" not in functions}
     assert own == {f"model {name}" for name in whole}

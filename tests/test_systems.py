@@ -87,6 +87,7 @@ def test_source_and_report_say_what_was_read():
         "rows": 506,
         "sha256": hashlib.sha256(raw).hexdigest(),
         "as_of": "2022-03-12",
+        "vintage": "2025-08-31",
         "selection": "notable",
     }
     report = systems.attrs["report"]

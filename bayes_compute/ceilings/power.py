@@ -76,8 +76,8 @@ class Power:
         Of planned sites that would be larger than any planned for an earlier day; not fitted.
     accelerator : tuple of str, length (m,)
     release_year : ndarray, shape (m,)
-    log10_flop_j : ndarray, shape (m,)
-        log10 of the peak dense rate in 16 bits over the TDP [FLOP/J].
+    log10_flop_s, log10_flop_j : ndarray, shape (m,)
+        log10 of the peak dense rate in 16 bits [FLOP/s], and of that over the TDP [FLOP/J].
     source : dict
     """
 
@@ -90,6 +90,7 @@ class Power:
     planned_log10_w: np.ndarray
     accelerator: tuple[str, ...]
     release_year: np.ndarray
+    log10_flop_s: np.ndarray
     log10_flop_j: np.ndarray
     source: dict[str, Any]
 
@@ -149,6 +150,7 @@ def observe(as_of: str | None = None) -> Power:
         np.log10(ahead["w"].to_numpy()),
         tuple(chips["hardware"]),
         decimal_year(chips["release_date"]),
+        np.log10(chips["flop_s"].to_numpy()),
         np.log10(chips["flop_s"].to_numpy() / chips["tdp_w"].to_numpy()),
         source_of(len(every) + len(chips), *sources) | {"as_of": as_of},
     )
@@ -204,6 +206,36 @@ def largest_site(posterior: xr.Dataset, year: np.ndarray, series: str = "site") 
         posterior[name].sel(series=series).to_numpy().reshape(-1, 1) for name in ("level", "growth")
     )
     return level + growth * (np.asarray(year) - REFERENCE_YEAR)
+
+
+def accelerator(
+    posterior: xr.Dataset,
+    year: np.ndarray,
+    assumptions: Mapping[str, Assumption] = ASSUMPTIONS,
+    seed: int = 1,
+) -> np.ndarray:
+    """Rate of one accelerator of a site that begins in a year, never falling.
+
+    Parameters
+    ----------
+    posterior : xarray.Dataset
+        Of a fit of ``power``.
+    year : ndarray, shape (n,)
+    assumptions : mapping of str to Assumption
+    seed : int
+
+    Returns
+    -------
+    ndarray, shape (S, n)
+        log10 FLOP/s, the peak dense rate in 16 bits.
+    """
+    level, growth, sd = (
+        posterior[name].to_numpy().reshape(-1, 1) for name in ("rate", "rate_growth", "rate_sd")
+    )
+    rng = np.random.default_rng([seed, 5])
+    release = np.asarray(year) - assumptions["deployment_lag"].draw(len(level), rng)[:, None]
+    trend = level + np.maximum(growth, 0) * (release - EFFICIENCY_YEAR)
+    return trend + sd * rng.standard_normal(level.shape)
 
 
 def power(

@@ -6,6 +6,7 @@ from bayes_compute.plots.capacity import parameter_gap
 from bayes_compute.plots.dates import date_posterior
 from bayes_compute.plots.power import power
 from bayes_compute.plots.price_performance import price_performance
+from bayes_compute.plots.projection import projection
 from bayes_compute.plots.readings import reading_errors
 from bayes_compute.plots.reliability import reliability
 from bayes_compute.plots.run_length import run_length
@@ -22,6 +23,7 @@ __all__ = [
     "parameter_gap",
     "power",
     "price_performance",
+    "projection",
     "reading_errors",
     "reliability",
     "run_length",

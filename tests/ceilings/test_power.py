@@ -20,6 +20,9 @@ TRUTH = {
     "efficiency": 11.8,
     "efficiency_growth": 0.09,
     "efficiency_sd": 0.15,
+    "rate": 14.5,
+    "rate_growth": 0.13,
+    "rate_sd": 0.25,
 }
 
 
@@ -32,16 +35,17 @@ def simulate(seed, n=150, m=200):
     )
     y = level + growth * (year - 2022) - drop * rank + sigma * rng.standard_t(ceiling.NU, n)
     per_watt = 11.8 + 0.09 * (release - 2020) + 0.15 * rng.standard_normal(m)
+    rate = 14.5 + 0.13 * (release - 2020) + 0.25 * rng.standard_normal(m)
     return model.Power(
         tuple(map(str, range(n))), year, y, series, rank, year[:0], year[:0],
-        tuple(map(str, range(m))), release, per_watt,
+        tuple(map(str, range(m))), release, rate, per_watt,
         {"name": "simulated", "rows": n, "as_of": None},
     )  # fmt: skip
 
 
 def test_what_made_power_up_is_recovered():
     posterior = bc.fit("power", simulate(2), progress=False)["posterior"].dataset
-    for name, values in TRUTH.items():  # of 11; 99.98 %: one test in 450 misses one
+    for name, values in TRUTH.items():  # of 14; 99.98 %: one test in 350 misses one
         low, high = np.quantile(posterior[name], [1e-4, 1 - 1e-4], axis=(0, 1))
         assert np.all((low < values) & (values < high)), (name, low, values, high)
         assert np.all(high - low < 0.5), name

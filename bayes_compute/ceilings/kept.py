@@ -1,0 +1,74 @@
+"""Ceilings that were fitted before, kept under the hash of their data and code.
+
+A fit of a ceiling depends on shipped tables, a day and code alone, so one fit serves every
+projection as of that day. They lie in the user's cache folder, which may be emptied at any time.
+"""
+
+import hashlib
+import json
+import os
+from importlib import import_module
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+import xarray as xr
+
+DRAWS, TUNE = 1000, 1000
+
+
+def fitted(name: str, as_of: str, progress: bool = False) -> tuple[Any, xr.Dataset]:
+    """Fit a ceiling as of a day, or take the fit that was kept.
+
+    Parameters
+    ----------
+    name : str
+        Of a script in ``models``.
+    as_of : str
+        "YYYY-MM-DD"
+    progress : bool
+        Show a progress bar if it has to be fitted.
+
+    Returns
+    -------
+    data
+        What the model's ``observe`` gives.
+    posterior : xarray.Dataset
+
+    Raises
+    ------
+    InputError
+        If there are too few data by then.
+    NotConverged
+    """
+    model = import_module(f"bayes_compute.models.{name}")
+    data = model.observe(as_of)
+    path = folder() / f"{name}-{_digest(model, data.source, as_of)}.nc"
+    if path.is_file():
+        with xr.open_dataset(path, engine="h5netcdf") as kept:
+            return data, kept.load()
+    from bayes_compute.inference import fit  # slow to import
+
+    posterior = fit(name, data, draws=DRAWS, tune=TUNE, progress=progress)["posterior"].dataset
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.part")  # two processes may fit the same
+    posterior.to_netcdf(part, engine="h5netcdf")
+    part.replace(path)
+    return data, posterior
+
+
+def folder() -> Path:
+    """Where fits are kept."""
+    return platformdirs.user_cache_path("bayes_compute") / "ceilings"
+
+
+def _digest(model: Any, source: dict, as_of: str) -> str:
+    package = Path(__file__).parent
+    code = [Path(model.__file__), *sorted(package.glob("*.py")), package.parent / "inference.py"]
+    found = hashlib.sha256()
+    for path in code:
+        found.update(path.read_bytes())
+    versions = [version(library) for library in ("pymc", "nutpie")]
+    found.update(json.dumps([source, as_of, versions], sort_keys=True).encode())
+    return found.hexdigest()[:16]

@@ -1,0 +1,157 @@
+"""What a projection says: ``projection.json``, and in words."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from bayes_compute.errors import InputError
+from bayes_compute.projection.coming import BINDING, ESTIMANDS
+from bayes_compute.quoting import level
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+_IN_WORDS = {
+    "demand": "nothing but demand",
+    "hardware": "the largest machine",
+    "money": "money",
+    "reliability": "failures",
+    "run_length": "the longest useful run",
+    "power": "power",
+}
+_SAID = 5  # words are made for the first year, the last, and those that this divides
+
+
+def projection_record(dt: xr.DataTree, prob: float | None = None) -> dict:
+    """Give the numbers of a projection as they are written to ``projection.json``.
+
+    Parameters
+    ----------
+    dt : xarray.DataTree
+        What :func:`bayes_compute.project` returned.
+    prob : float, optional
+        Probability of the equal-tailed intervals; that of the fit by default.
+
+    Returns
+    -------
+    dict
+        ``model``, ``data``, ``as_of``, ``interval``, ``estimands`` (of each, at every year's end,
+        log10 FLOP and the share of draws that each ceiling sets), ``random_walk`` of the record's
+        own increments to compare, ``record`` (who holds it), ``assumptions`` and ``unknown``.
+
+    Raises
+    ------
+    InputError
+        If there is no projection.
+    """
+    if "projection" not in dt.children:
+        raise InputError(
+            "projection: got a fit without one; expected what bc.project returned; call that first"
+        )
+    projected = dt["projection"].dataset
+    prob = float(dt.attrs["interval_prob"]) if prob is None else prob
+    held = dt["records"].dataset
+    until = int(np.flatnonzero(~held["since"].to_numpy())[-1])
+    walk = projected.get("random_walk")
+    return {
+        "model": dt.attrs["model"],
+        "data": json.loads(dt.attrs["data"]),
+        "as_of": projected.attrs["as_of"],
+        "revised_data": bool(projected.attrs["revised_data"]),
+        "unit": "log10 FLOP",
+        "interval": {"kind": "eti", "prob": prob},
+        "record": {
+            "system": str(held["system"].to_numpy()[until]),
+            "log10_flop": float(held["log10_flop"].to_numpy()[until]),
+        },
+        "estimands": {
+            name: [
+                row | {"binding": shares}
+                for row, shares in zip(
+                    _rows(projected[name], prob),
+                    _shares(projected["binding"].sel(estimand=name)),
+                    strict=True,
+                )
+            ]
+            for name in reversed(ESTIMANDS)
+        },
+        "random_walk": [] if walk is None else _rows(walk, prob),
+        "assumptions": json.loads(projected.attrs["assumptions"]),
+        "unknown": json.loads(projected.attrs["unknown"]),
+    }
+
+
+def _rows(draws: xr.DataArray, prob: float) -> list[dict]:
+    wanted = [(1 - prob) / 2, (1 + prob) / 2, *QUANTILES]
+    found = np.quantile(draws.transpose("sample", "date"), wanted, axis=0).T
+    return [
+        {
+            "date": f"{date:%Y-%m-%d}",
+            "median": float(values[2 + QUANTILES.index(0.5)]),
+            "lower": float(values[0]),
+            "upper": float(values[1]),
+            "quantiles": {f"{q:g}": float(v) for q, v in zip(QUANTILES, values[2:], strict=True)},
+        }
+        for date, values in zip(pd.DatetimeIndex(draws["date"]), found, strict=True)
+    ]
+
+
+def _shares(binding: xr.DataArray) -> list[dict]:
+    places = binding.transpose("date", "sample").to_numpy()
+    return [
+        {name: float(np.mean(row == place)) for place, name in enumerate(BINDING)} for row in places
+    ]
+
+
+def describe(record: dict) -> str:
+    """Say what a projection says, and what it rests on.
+
+    Parameters
+    ----------
+    record : dict
+        What :func:`projection_record` returned.
+    """
+    rows, now = record["estimands"]["record"], record["record"]
+    percent = level(record)
+    data = "revised data: the table is of a later day" if record["revised_data"] else "the table"
+    lines = [
+        f"As of {record['as_of']} ({data}), the largest training run on record is "
+        f"{now['system']}, 10^{now['log10_flop']:.1f} FLOP.",
+    ]
+    for row in rows:
+        if row in (rows[0], rows[-1]) or int(row["date"][:4]) % _SAID == 0:
+            lines.append(_sentence(row, percent))
+    frontier = record["estimands"]["frontier"][min(4, len(rows) - 1)]
+    typical = record["estimands"]["typical"][min(4, len(rows) - 1)]
+    lines += [
+        f"Of the systems of {frontier['date'][:4]} the top 5 % are above {_interval(frontier)}, "
+        f"and a typical one takes {_interval(typical)}.",
+        "Systems as the table selects them; runs that are not in it may be larger.",
+    ]
+    lines += [f"Not known by then, so does not bind: {why}" for why in record["unknown"]]
+    return "\n".join(lines)
+
+
+def assumptions_table(record: dict) -> str:
+    """Every assumption of a projection, as a Markdown table."""
+    lines = [
+        "| assumption | median | within a factor of (90 %) | unit | why |",
+        "|---|---|---|---|---|",
+    ]
+    for name, a in record["assumptions"].items():
+        reason = a["reason"].replace("|", r"\|")
+        lines.append(f"| `{name}` | {a['median']:g} | {a['factor']:g} | {a['unit']} | {reason} |")
+    return "\n".join(lines)
+
+
+def _sentence(row: dict, percent: str) -> str:
+    first, second, *_ = sorted(row["binding"].items(), key=lambda item: -item[1])
+    return (
+        f"By the end of {row['date'][:4]} it is likely 10^{row['median']:.1f} FLOP ({percent}: "
+        f"10^{row['lower']:.1f} to 10^{row['upper']:.1f}); what sets it is {_IN_WORDS[first[0]]} "
+        f"in {first[1]:.0%} of draws, {_IN_WORDS[second[0]]} in {second[1]:.0%}."
+    )
+
+
+def _interval(row: dict) -> str:
+    return f"10^{row['median']:.1f} FLOP (10^{row['lower']:.1f} to 10^{row['upper']:.1f})"

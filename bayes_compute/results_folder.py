@@ -1,0 +1,201 @@
+"""Results folders: what stands there, written so that half a run never reads as whole.
+
+``diagnostics.json`` is written first and lists the files of the run; ``summary.json`` is removed
+first and written last. Files that no earlier run has listed are somebody's own, and stay.
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import xarray as xr
+
+from bayes_compute.errors import InputError
+
+SUMMARY, DIAGNOSTICS, POSTERIOR = "summary.json", "diagnostics.json", "posterior.nc"
+TEXTS = ("table.txt", "table.md", "table.tex", "macros.tex", "evidence.md", "priors.md")
+PROJECTION = ("projection.nc", "projection.md", "projection.json")
+# Figures, and what a fit needs for each: its variables, its groups, or its model.
+FIGURES = {
+    "compute_over_time": {"membership"},
+    "parameter_gap": {"membership", "capacity"},
+    "date_posterior": {"membership", "transition_year"},
+    "selection_floor": {"membership"},
+    "reading_errors": {"model calibration"},
+    "top500": {"model top500"},
+    "price_performance": {"model price_performance"},
+    "break_even": {"model break_even"},
+    "reliability": {"model reliability"},
+    "run_length": {"model run_length"},
+    "power": {"model power"},
+    "projection": {"projection"},
+}
+# Without dates and producers, the same fit gives the same bytes.
+METADATA: dict[str, dict] = {
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+    "svg": {"Date": None, "Creator": None},
+    "png": {"Software": None},
+}
+FIGURE_FILES = tuple(f"figures/{name}.{format}" for name in FIGURES for format in METADATA)
+FILES = (DIAGNOSTICS, POSTERIOR, *TEXTS, *PROJECTION, *FIGURE_FILES, SUMMARY)
+_REMEDY = "choose another folder with --out"
+
+
+def check_folder(out: str | os.PathLike[str]) -> Path:
+    """Make a results folder, or check one: better before a long fit than after it.
+
+    Parameters
+    ----------
+    out : path
+        The folder; parents are made too.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    InputError
+        If it is a file, cannot be written to, or holds a file of the same name as a result that
+        no earlier run has left there.
+    """
+    folder = Path(out)
+    with one_line(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_file(folder, ".writable", lambda path: path.touch())
+        (folder / ".writable").unlink()
+        left = left_by_a_run(folder)
+        own = [name for name in FILES if os.path.lexists(folder / name) and name not in left]
+    if own:
+        raise InputError(
+            f"{folder}: got {own[0]}, which no earlier run left there; expected an empty folder or "
+            f"one of results; move it away or {_REMEDY}"
+        )
+    return folder
+
+
+def read_record(folder: str | os.PathLike[str]) -> dict:
+    """Read ``summary.json`` of a results folder, if a run finished there and may be quoted.
+
+    Parameters
+    ----------
+    folder : path
+        What :func:`write_fit` or :func:`write_report` wrote.
+
+    Returns
+    -------
+    dict
+        What :func:`~bayes_compute.summaries.summary_record` returned.
+
+    Raises
+    ------
+    InputError
+        If there is no such folder, or the run there failed or did not finish.
+    """
+    folder = Path(folder)
+    expected = "expected the folder of a finished run; run bayes-compute report or fit"
+    if not folder.is_dir():
+        raise InputError(f"{folder}: got no such folder; {expected}")
+    diagnostics, record = (read_json(folder / name) for name in (DIAGNOSTICS, SUMMARY))
+    if diagnostics is not None and diagnostics.get("converged") is False:
+        raise InputError(f"{folder}: got a fit that failed its diagnostics; {expected} again")
+    if record is None:
+        raise InputError(f"{folder}: got no readable {SUMMARY}; {expected}")
+    rows = record.get("quantities")
+    whole = isinstance(rows, list) and all(isinstance(row, dict) and "name" in row for row in rows)
+    if not (whole and {"model", "data", "interval"} <= record.keys()):
+        raise InputError(f"{folder / SUMMARY}: got a file that is not whole; {expected}")
+    return record
+
+
+def read_fit(folder: str | os.PathLike[str]) -> xr.DataTree:
+    """Read the posterior of a results folder, if a run finished there and may be quoted.
+
+    Parameters
+    ----------
+    folder : path
+
+    Returns
+    -------
+    xarray.DataTree
+        What :func:`bayes_compute.fit` returned, in memory.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_record`, or if ``posterior.nc`` is not readable.
+    """
+    read_record(folder)
+    path = Path(folder) / POSTERIOR
+    try:
+        with xr.open_datatree(path, engine="h5netcdf") as tree:
+            return tree.load()
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"{path}: got {type(error).__name__}; expected the posterior of a finished run; run "
+            "bayes-compute report or fit again"
+        ) from error
+
+
+def left_by_a_run(folder: Path) -> set[str]:
+    """Names of results that an earlier run has listed as its own."""
+    diagnostics = read_json(folder / DIAGNOSTICS)
+    if diagnostics is None or "converged" not in diagnostics:
+        return set()
+    files = diagnostics.get("files")
+    return {DIAGNOSTICS, *(name for name in files or [] if name in FILES)}
+
+
+def clear(folder: Path, only: Iterable[str] = FILES) -> None:
+    """Remove what an earlier run has left, the summary first."""
+    left = (left_by_a_run(folder) - {DIAGNOSTICS}) & {*only}
+    for name in (SUMMARY, *sorted(left - {SUMMARY})):
+        if name in left:
+            (folder / name).unlink(missing_ok=True)
+
+
+def write_file(folder: Path, name: str, write: Callable[[Path], object]) -> None:
+    """Write a file beside its place, then put it there in one step."""
+    target = folder / name
+    target.parent.mkdir(exist_ok=True)
+    part = target.with_name(f".{target.name}.part")
+    try:
+        write(part)
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(folder: Path, name: str, text: str) -> None:
+    """Write text, as UTF-8."""
+    write_file(folder, name, lambda path: path.write_bytes(text.encode("utf-8", "replace")))
+
+
+def write_json(folder: Path, name: str, value: dict) -> None:
+    """Write an object as strict JSON: no NaN."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1)
+    write_text(folder, name, text + "\n")
+
+
+def read_json(path: Path) -> dict | None:
+    """An object from a file; none if there is no such file, or no object in it."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+@contextmanager
+def one_line(folder: Path) -> Iterator[None]:
+    """Turn what the file system refuses into one line for the user."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(
+            f"{folder}: got {' '.join(reason.split())!r}; expected a folder that can be written "
+            f"to, with space left; {_REMEDY}"
+        ) from error

@@ -1,0 +1,97 @@
+"""What systems to come would be trained with."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from bayes_compute.projection.demand import Eras, demand, eras_to_come
+
+S = 40_000
+NEVER = Eras(np.full((S, 3), 3000.0), np.zeros((S, 3)))
+EXPECTED = {"level": [5.0, 7.0, 10.0], "growth": [0.1, 0.15, 0.2]}
+
+
+def tile(*values):
+    return np.tile(np.array(values, float), (S, 1))
+
+
+def regimes(**changes):
+    """Draws of regimes that are all the same."""
+    p = {
+        "share_after": np.full(S, 0.3),
+        "capacity": np.full(S, 9.5),
+        "drift": np.full(S, 0.1),
+        "elasticity": np.full(S, 0.6),
+        "parameters_level": tile(5, 8, 9),
+        "parameters_growth": tile(0, 0.1, 0.2),
+        "parameters_sd": tile(1, 1.2, 0.8),
+        "level_given_parameters": tile(14, 16, 19),
+        "growth_given_parameters": tile(0.1, 0.3, 0.4),
+        "sigma": tile(1.0, 0.9, 0.5),
+        "offset": tile(-0.5, 0.5),
+    }
+    return p | changes
+
+
+def test_a_system_of_the_regimes_has_its_regimes_mean_and_share():
+    year, domain = np.full((S, 1), 2025.0), np.ones((S, 1), int)
+    rng = np.random.default_rng(1)
+    flop, bespoke = demand(regimes(), EXPECTED, NEVER, year, domain, rng)
+    assert bespoke.mean() == pytest.approx(0.3, abs=5 * np.sqrt(0.21 / S))
+    x, edge = 15.0, 9.5 + 0.1 * 5
+    for k, of, ends in ((1, ~bespoke, (-np.inf, edge)), (2, bespoke, (edge, np.inf))):
+        mu = [8 + 0.1 * x, 9 + 0.2 * x][k - 1]
+        sd, sigma = [1.2, 0.8][k - 1], [0.9, 0.5][k - 1]
+        a, b = (np.array(ends) - mu) / sd
+        size = stats.truncnorm(a, b, mu, sd)
+        expected = [7 + 0.15 * x, 10 + 0.2 * x][k - 1]
+        mean = [16 + 0.3 * x, 19 + 0.4 * x][k - 1] + 0.6 * (size.mean() - expected) + 0.5
+        spread = np.sqrt(0.36 * size.var() + sigma**2)
+        found = flop[of]
+        assert found.mean() == pytest.approx(mean, abs=5 * spread / np.sqrt(of.sum()))
+        assert found.std() == pytest.approx(spread, rel=0.04)
+
+
+def test_without_a_capacity_parameters_are_not_cut():
+    p = regimes(share=np.full(S, 1.0))
+    for name in ("capacity", "drift", "share_after"):
+        del p[name]
+    year, domain = np.full((S, 1), 2020.0), np.zeros((S, 1), int)
+    flop, bespoke = demand(p, EXPECTED, NEVER, year, domain, np.random.default_rng(1))
+    assert bespoke.all()
+    mean = 19 + 4 + 0.6 * (9 + 2 - 10 - 2) - 0.5
+    assert flop.mean() == pytest.approx(mean, abs=5 * 0.7 / np.sqrt(S))
+
+
+def test_the_last_of_eras_goes_on():
+    p = {"level": tile(10, 20), "growth": tile(0, 0.5), "sigma": tile(3, 0.2), "offset": tile(1)}
+    year, domain = np.full((S, 1), 2020.0), np.zeros((S, 1), int)
+    flop, owned = demand(p, None, NEVER, year, domain, np.random.default_rng(1))
+    assert owned.all()
+    assert flop.mean() == pytest.approx(20 + 5 + 1, abs=5 * 0.2 / np.sqrt(S))
+
+
+def test_after_a_transition_compute_goes_on_at_the_new_rate():
+    p = {"level": tile(20), "growth": tile(0.5), "sigma": tile(1e-9), "offset": tile(0)}
+    eras = Eras(tile(2022, 2024, 3000), tile(0.1, -0.2, 9))
+    for year, value in ((2021, 25.5), (2022, 26.0), (2023, 26.1), (2024, 26.2), (2026, 25.8)):
+        at = np.full((S, 1), float(year))
+        flop, _ = demand(p, None, eras, at, np.zeros((S, 1), int), np.random.default_rng(1))
+        np.testing.assert_allclose(flop, value, atol=1e-6)
+
+
+@pytest.mark.parametrize("seen", [0, 2])
+def test_transitions_come_at_the_learned_rate(seen):
+    p = {"growth_mean": np.full(S, 0.4), "growth_sd": np.full(S, 0.2)}
+    if seen:
+        p["transition_year"] = np.zeros((S, seen))
+    eras = eras_to_come(p, 1990.0, 2020.0, np.random.default_rng(3))
+    # A gamma rate makes the time to the next transition Lomax, with this median
+    shape, scale = 2 + seen, 20 + 30
+    assert np.all(np.diff(eras.begin, axis=1) > 0)
+    waited = eras.begin[:, 0] - 2020
+    assert (waited < scale * (2 ** (1 / shape) - 1)).mean() == pytest.approx(
+        0.5, abs=5 * 0.5 / np.sqrt(S)
+    )
+    assert eras.growth.mean() == pytest.approx(0.4, abs=5 * 0.2 / np.sqrt(3 * S))
+    assert eras.growth.std() == pytest.approx(0.2, rel=0.03)
