@@ -26,7 +26,8 @@ def holders(observations: Observations) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns ``year`` (decimal), ``system`` and ``log10_flop``, in the order of dates.
+        Columns ``year`` (decimal), ``system``, ``log10_flop`` and ``error``, the sd of that
+        figure, in the order of dates.
 
     Raises
     ------
@@ -42,7 +43,7 @@ def holders(observations: Observations) -> pd.DataFrame:
     new = np.flatnonzero(found.log10_flop > before)
     system = [found.system[i] for i in new]
     columns = {"year": found.year[new], "system": system, "log10_flop": found.log10_flop[new]}
-    return pd.DataFrame(columns)
+    return pd.DataFrame(columns | {"error": np.sqrt(found.variance[new])})
 
 
 def record(observations: Observations, first: int = 2000) -> pd.DataFrame:
@@ -81,16 +82,17 @@ def random_walk(
     Parameters
     ----------
     by_year : pandas.DataFrame
-        What :func:`record` returned; the last row is where the walk starts.
+        What :func:`record` returned. The walk starts at its last full year, and stands at its
+        last row at least.
     years : int
-        Steps to go on.
+        Ends of years to go on to.
     draws : int
     rng : numpy.random.Generator
 
     Returns
     -------
     ndarray, shape (draws, years)
-        log10 FLOP after each step; never falling.
+        log10 FLOP; never falling.
 
     Raises
     ------
@@ -106,4 +108,5 @@ def random_walk(
             "table that begins earlier"
         )
     steps = rng.choice(increments, size=(draws, years))
-    return by_year["log10_flop"].iloc[-1] + np.cumsum(steps, axis=1)
+    walk = whole.iloc[-1] + np.cumsum(steps, axis=1)
+    return np.maximum(walk, by_year["log10_flop"].iloc[-1])

@@ -52,8 +52,8 @@ def load_systems(
     pandas.DataFrame
         One row a system, by publication date: the columns of ``data/README.md`` (FLOP, hours,
         watts, USD of 2023) and ``fine_tune`` (bool). ``attrs["source"]`` holds name, rows,
-        sha256, as_of, vintage (the day of the table) and selection; ``attrs["report"]`` holds the counts read, kept and dropped
-        (by reason) and notes.
+        sha256, as_of, vintage (the day of the table) and selection; ``attrs["report"]`` holds
+        the counts read, kept and dropped (by reason) and notes.
 
     Raises
     ------

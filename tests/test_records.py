@@ -49,9 +49,19 @@ def test_no_compute_is_no_record():
         holders(observed().subset(np.isnan(observed().log10_flop)))
 
 
+def test_the_walk_starts_at_the_last_full_year_and_keeps_the_record_so_far():
+    dates = pd.to_datetime(["2019-12-31", "2020-12-31", "2021-06-01"])
+    by_year = pd.DataFrame({"log10_flop": [1.0, 2.0, 2.7]}, index=dates)
+    found = random_walk(by_year, 3, 4, np.random.default_rng(1))
+    np.testing.assert_allclose(found, np.tile([3.0, 4.0, 5.0], (4, 1)))
+    by_year.iloc[-1] = 4.5
+    found = random_walk(by_year, 3, 4, np.random.default_rng(1))
+    np.testing.assert_allclose(found, np.tile([4.5, 4.5, 5.0], (4, 1)))
+
+
 def test_the_walk_draws_from_the_last_ten_increments():
     dates = pd.to_datetime([f"{year}-12-31" for year in range(2000, 2021)] + ["2021-06-01"])
-    values = np.cumsum([0, *[5.0] * 10, *np.arange(10) / 10, 0.25])
+    values = np.cumsum([0, *[5.0] * 10, *np.arange(10) / 10, 0.0])
     by_year = pd.DataFrame({"log10_flop": values}, index=dates)
     found = random_walk(by_year, 3, 20_000, np.random.default_rng(1))
     first = found[:, 0] - values[-1]

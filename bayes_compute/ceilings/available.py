@@ -9,7 +9,7 @@ with N = r / (rate of one accelerator), but no more than the wall, N η(N) accel
 utilization. Systems that cost less than the break-even rent, others own what they run on.
 
 A ceiling of which there are no data by the day is not known, and does not bind. Draws of all
-ceilings are weighed by the systems of the last years: none was above what could be had on its day.
+ceilings are weighed by the records of the last years: none was above what could be had on its day.
 """
 
 from collections.abc import Mapping
@@ -17,6 +17,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from scipy.special import log_ndtr, softmax
 
@@ -25,11 +26,12 @@ from bayes_compute.ceilings import break_even, power, price_performance, reliabi
 from bayes_compute.ceilings import top500 as machines
 from bayes_compute.ceilings.checkpoints import efficiency, wall
 from bayes_compute.ceilings.kept import fitted
-from bayes_compute.errors import InputError
-from bayes_compute.observations import Observations
+from bayes_compute.errors import InputError, NotConverged
+from bayes_compute.observations import decimal_year
 
 CEILINGS = ("hardware", "money", "reliability", "run_length", "power")
 _SECONDS = np.log10(3600.0)  # of an hour
+FEWEST_DRAWS = 100  # that must be left by the records
 _UNLIMITED = 99.0  # log10 FLOP, for where there is no limit: infinities have no differences
 
 ASSUMPTIONS: dict[str, Assumption] = {
@@ -40,10 +42,21 @@ ASSUMPTIONS: dict[str, Assumption] = {
     **run_length.ASSUMPTIONS,
     **power.ASSUMPTIONS,
     "leap": Assumption(
-        14.0, 7.0, "1",
+        10.0, 5.0, "1",
         "Most that anybody pays for a run over what the trend of spending from the present record "
-        "says: in five years the record was 2, 115, 1.3, 17 and 51 times that of the year before "
-        "(2013 to 2017, systems-2025-08)",
+        "says: in 2014, 2016, 2017 and 2023 the record was 115, 17, 51 and 20 times that of the "
+        "year before (systems-2025-08), of which a year's trend is about 4: leaps of 4 to 30",
+    ),
+    "investment": Assumption(
+        1.0, 2.0, "1/year",
+        "What is built and paid for over what trends say, of machines, sites and budgets alike, "
+        "times this much more each year: what is on order says little of what demand will have "
+        "built in five years",
+    ),
+    "highest_utilization": Assumption(
+        0.6, 1.25, "1",
+        "Share of the peak rate that no run exceeds: 0.60 is the highest on record of those above "
+        "1e22 FLOP (GPT-J-6B; ten more are above 0.5), trend would exceed it in ten years",
     ),
     "spare_capacity": Assumption(
         1.25, 1.6, "1",
@@ -136,20 +149,38 @@ class Available:
         start, end = (np.take_along_axis(values, i, axis=1) for i in (late - 1, late))
         return start + weight * (end - start)
 
-    def given(self, observations: Observations, rng: np.random.Generator) -> "Available":
-        """Draw again, by the probability that systems with their errors are below the ceilings.
+    def given(self, records: pd.DataFrame, rng: np.random.Generator) -> "Available":
+        """Draw again, by the probability that records with their errors are below the ceilings.
+
+        Of a record that much alone is used, that it could be had; how far ceilings are above what
+        others took tells nothing here, since demand, which is fitted to the same systems, would
+        count it twice.
 
         Parameters
         ----------
-        observations : Observations
-            Those since the first of the times count.
+        records : pandas.DataFrame
+            What :func:`bayes_compute.records.holders` returned; those since the first of the
+            times count.
         rng : numpy.random.Generator
+
+        Raises
+        ------
+        NotConverged
+            If hardly a draw allows the records.
         """
-        found = observations.subset(observations.year >= self.year[0]).with_compute
-        n = len(self.length)
-        allowed = self.at(self.flop(), np.tile(found.year, (n, 1)))
-        log_weight = log_ndtr((allowed - found.log10_flop) / np.sqrt(found.variance)).sum(axis=1)
-        kept = rng.choice(n, n, p=softmax(log_weight))
+        found, n = records.loc[records["year"] >= self.year[0]], len(self.length)
+        allowed = self.at(self.flop(), np.tile(found["year"], (n, 1)))
+        excess = (allowed - found["log10_flop"].to_numpy()) / found["error"].to_numpy()
+        weight = softmax(log_ndtr(excess).sum(axis=1))
+        effective = 1 / np.sum(weight**2)
+        if effective < FEWEST_DRAWS:
+            raise NotConverged(
+                f"ceilings: got {effective:.0f} of {n} draws that allow the records since "
+                f"{self.year[0]:.0f}; expected at least {FEWEST_DRAWS}; they are above what the "
+                "shipped tables say could be had: raise an assumption, such as spare_capacity",
+                {"failures": [], "effective_draws": effective},
+            )
+        kept = rng.choice(n, n, p=weight)
         arrays = {
             field.name: value[kept]
             for field in fields(self)
@@ -181,7 +212,9 @@ class Available:
         ndarray of int
             Places in :data:`CEILINGS`.
         """
-        return np.argmax([self.flop(rented, without=name) for name in CEILINGS], axis=0)
+        lifted = [self.flop(rented, without=name) for name in CEILINGS]
+        alone = [np.minimum(self.alone(name), _UNLIMITED) for name in CEILINGS]
+        return np.argmax(np.array(lifted) - 1e-6 * np.array(alone), axis=0)  # of ties the lowest
 
 
 def available(
@@ -214,14 +247,17 @@ def available(
     NotConverged
     """
     year, unknown = np.asarray(year, float), []
+    now = decimal_year(pd.to_datetime([as_of]))[0]
     rng = np.random.default_rng([seed, 6])
 
-    def fit_of(name: str) -> tuple[Any, Any]:
-        """A fit, n of its draws; none where there are no data by the day."""
+    def fit_of(name: str, bears: str = "") -> tuple[Any, Any]:
+        """A fit, n of its draws; none where others can do without its data, if there are none."""
         try:
             data, posterior = fitted(name, as_of, progress)
         except InputError as why:
-            unknown.append(f"{name}: {why}")
+            if not bears:
+                raise
+            unknown.append(f"{bears} ({why})")
             return None, None
         return data, _some_draws(posterior, n, rng)
 
@@ -233,17 +269,20 @@ def available(
     prices, posterior = fit_of("price_performance")
     drawn = {name: each.draw(n, rng) for name, each in assumptions.items()}
     at: Any = (posterior, year, prices, drawn)
-    utilization = price_performance.utilization(posterior, year, prices)
+    utilization = np.minimum(
+        price_performance.utilization(posterior, year, prices),
+        np.log10(drawn["highest_utilization"])[:, None],
+    )
+    beyond = np.log10(drawn["investment"])[:, None] * np.maximum(year - now, 0.0)
     leap = np.maximum(np.log10(drawn["leap"]), 0.0)[:, None]
     limit = np.log10(drawn["spending_limit"])[:, None]
-    money = {}
-    for market in ("purchase", "rental"):
-        dollars = price_performance.spending_path(*at, np.random.default_rng([seed, 7]), market)
-        dollars = np.minimum(dollars + leap, limit)
-        money[market] = price_performance.price_performance(
-            posterior, year, dollars, prices, drawn, market
-        )
-    costs, posterior = fit_of("break_even")
+    dollars = price_performance.spending_path(*at, rng)
+    dollars = np.minimum(dollars + leap + beyond, limit)
+    owned, rented = (
+        dollars + utilization + price_performance.flop_per_dollar(*at, market)
+        for market in ("purchase", "rental")
+    )
+    costs, posterior = fit_of("break_even", "break-even")
     building = _UNLIMITED
     if costs is not None:
         yearly = break_even.break_even(posterior, year, costs, drawn)
@@ -255,12 +294,12 @@ def available(
         if name == "top500" or (lists.record_year[:1] <= year[0]).any()
     ]
     more = np.log10(drawn["spare_capacity"] * drawn["other_chips"])[:, None]
-    _, posterior = fit_of("power")
+    _, posterior = fit_of("power", "power, and what failures leave of accelerators")
     site, one = nothing, nothing
     if posterior is not None:
-        site = power.power(posterior, year, stated(power.ASSUMPTIONS), seed)
+        site = power.power(posterior, year, stated(power.ASSUMPTIONS), seed, beyond)
         one = power.accelerator(posterior, year, stated(power.ASSUMPTIONS), seed)
-    _, posterior = fit_of("reliability")
+    _, posterior = fit_of("reliability", "reliability")
     rate = np.ones(n)
     if posterior is None:
         one = nothing  # failures are not known, so neither is what they leave
@@ -269,7 +308,7 @@ def available(
     _, posterior = fit_of("run_length")
     return Available(
         year,
-        np.maximum.reduce(readings) + more,
+        np.maximum.accumulate(np.maximum.reduce(readings) + more + beyond, axis=1),
         site,
         one,
         rate[:, None],
@@ -278,8 +317,8 @@ def available(
         run_length.largest_runs(posterior, year, 0.9),
         run_length.longest_useful(n, stated(run_length.ASSUMPTIONS), seed)[:, None],
         utilization,
-        money["purchase"],
-        money["rental"],
+        owned,
+        rented,
         np.broadcast_to(building, shape),
         tuple(unknown),
     )

@@ -7,6 +7,7 @@ projection as of that day. They lie in the user's cache folder, which may be emp
 import hashlib
 import json
 import os
+from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
@@ -45,16 +46,19 @@ def fitted(name: str, as_of: str, progress: bool = False) -> tuple[Any, xr.Datas
     model = import_module(f"bayes_compute.models.{name}")
     data = model.observe(as_of)
     path = folder() / f"{name}-{_digest(model, data.source, as_of)}.nc"
-    if path.is_file():
+    try:
         with xr.open_dataset(path, engine="h5netcdf") as kept:
             return data, kept.load()
+    except (OSError, ValueError, KeyError):
+        pass  # not there, or damaged
     from bayes_compute.inference import fit  # slow to import
 
     posterior = fit(name, data, draws=DRAWS, tune=TUNE, progress=progress)["posterior"].dataset
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(f".{os.getpid()}.part")  # two processes may fit the same
-    posterior.to_netcdf(part, engine="h5netcdf")
-    part.replace(path)
+    with suppress(OSError):  # a cache that cannot be written costs time only
+        path.parent.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(f".{os.getpid()}.part")  # two processes may fit the same
+        part.write_bytes(posterior.to_netcdf(engine="h5netcdf"))
+        part.replace(path)
     return data, posterior
 
 
@@ -64,11 +68,15 @@ def folder() -> Path:
 
 
 def _digest(model: Any, source: dict, as_of: str) -> str:
-    package = Path(__file__).parent
-    code = [Path(model.__file__), *sorted(package.glob("*.py")), package.parent / "inference.py"]
+    package = Path(__file__).parent.parent
+    code = [
+        Path(model.__file__),
+        *sorted(package.glob("*.py")),
+        *sorted(package.glob("ceilings/*")),
+    ]
     found = hashlib.sha256()
-    for path in code:
+    for path in filter(Path.is_file, code):
         found.update(path.read_bytes())
-    versions = [version(library) for library in ("pymc", "nutpie")]
+    versions = [version(library) for library in ("pymc", "nutpie", "numpy", "pandas")]
     found.update(json.dumps([source, as_of, versions], sort_keys=True).encode())
     return found.hexdigest()[:16]

@@ -208,6 +208,12 @@ def largest_site(posterior: xr.Dataset, year: np.ndarray, series: str = "site") 
     return level + growth * (np.asarray(year) - REFERENCE_YEAR)
 
 
+def _drawn(n: int, assumptions: Mapping[str, Assumption], seed: int) -> tuple[Any, dict]:
+    """Draws of assumptions, (n, 1) each, the same for all that follows from one seed."""
+    rng = np.random.default_rng([seed, 4])
+    return rng, {name: item.draw(n, rng)[:, None] for name, item in assumptions.items()}
+
+
 def accelerator(
     posterior: xr.Dataset,
     year: np.ndarray,
@@ -232,10 +238,10 @@ def accelerator(
     level, growth, sd = (
         posterior[name].to_numpy().reshape(-1, 1) for name in ("rate", "rate_growth", "rate_sd")
     )
-    rng = np.random.default_rng([seed, 5])
-    release = np.asarray(year) - assumptions["deployment_lag"].draw(len(level), rng)[:, None]
+    _, drawn = _drawn(len(level), assumptions, seed)
+    release = np.asarray(year) - drawn["deployment_lag"]
     trend = level + np.maximum(growth, 0) * (release - EFFICIENCY_YEAR)
-    return trend + sd * rng.standard_normal(level.shape)
+    return trend + sd * np.random.default_rng([seed, 5]).standard_normal(level.shape)
 
 
 def power(
@@ -243,6 +249,7 @@ def power(
     year: np.ndarray,
     assumptions: Mapping[str, Assumption] = ASSUMPTIONS,
     seed: int = 1,
+    beyond: Any = 0.0,
 ) -> np.ndarray:
     """Rate that the power of the largest site feeds, never falling.
 
@@ -256,13 +263,14 @@ def power(
     year : ndarray, shape (n,)
     assumptions : mapping of str to Assumption
     seed : int
+    beyond : float or ndarray, shape (S, n)
+        How far power is beyond its trend [log10].
 
     Returns
     -------
     ndarray, shape (S, n)
         log10 FLOP/s, the peak dense rate in 16 bits.
     """
-    rng = np.random.default_rng([seed, 4])
     column = {
         name: posterior[name].to_numpy().reshape(-1, 1)
         for name in ("efficiency", "efficiency_growth", "efficiency_sd")
@@ -272,10 +280,11 @@ def power(
         for name in ("level", "growth", "sigma")
     }
     n = len(site["level"])
-    drawn = {name: item.draw(n, rng)[:, None] for name, item in assumptions.items()}
+    rng, drawn = _drawn(n, assumptions, seed)
     off_trend = site["sigma"] * student_t.rvs(NU, size=(n, 1), random_state=rng)
     years = np.asarray(year) - REFERENCE_YEAR
     watt = site["level"] + np.maximum(site["growth"], 0) * years + off_trend
+    watt = np.maximum.accumulate(watt + beyond, axis=1)
     watt = np.minimum(watt, np.log10(drawn["site_limit"]))
     age = REFERENCE_YEAR - drawn["deployment_lag"] - EFFICIENCY_YEAR
     per_watt = column["efficiency"] + np.maximum(column["efficiency_growth"], 0) * (years + age)

@@ -10,6 +10,7 @@ from bayes_compute.projection.demand import Eras, demand
 
 ESTIMANDS = ("typical", "frontier", "record")
 BINDING = ("demand", *CEILINGS)
+UNCHANGED = -1  # the record is still the present one: nothing set it
 _TOP = 0.95  # the frontier is what the top 5 % of a year's systems exceed
 
 
@@ -89,7 +90,7 @@ def years(
     """
     n, rng = len(rate), coming.rng
     lag = assumed["reporting_lag"][:, None]
-    highest, binding = np.full(n, present), np.zeros(n, dtype=int)
+    highest, binding = np.full(n, present), np.full(n, UNCHANGED)
     found: dict[str, list] = {name: [] for name in ESTIMANDS}
     # Systems that are out by now and will enter the table come first.
     year, there = arrivals.arrivals(rate, now - arrivals.OLDEST, now, rng)

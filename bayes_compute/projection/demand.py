@@ -22,7 +22,7 @@ from bayes_compute.changepoint.statistics import CAPACITY_YEAR, REFERENCE_YEAR
 from bayes_compute.changepoint.thresholds import SIDE
 
 _TRANSITIONS, _YEARS = 2.0, 20.0  # of the prior of the rate
-_MOST = 3  # transitions that are drawn: a fourth in ten years has a probability below 0.1 %
+_MOST = 6  # transitions that are drawn: a seventh in thirty years has a probability below 1 %
 LATELY = 3.0  # years whose domains are drawn from
 
 
@@ -67,8 +67,11 @@ def eras_to_come(
     seen = p["transition_year"].shape[1] if "transition_year" in p else 0
     rate = rng.gamma(_TRANSITIONS + seen, 1 / (_YEARS + as_of - first), n)
     begin = as_of + np.cumsum(rng.standard_exponential((n, _MOST)) / rate[:, None], axis=1)
+    mean = p["growth_mean"]
+    if "growth_given_parameters" in p:  # which the population is of; parameters grow too
+        mean = mean + (p["growth"] - p["growth_given_parameters"])[:, CLOUD:].mean(axis=1)
     normal = rng.standard_normal((n, _MOST))
-    return Eras(begin, p["growth_mean"][:, None] + p["growth_sd"][:, None] * normal)
+    return Eras(begin, mean[:, None] + p["growth_sd"][:, None] * normal)
 
 
 def demand(

@@ -7,12 +7,12 @@ import pandas as pd
 import xarray as xr
 
 from bayes_compute.errors import InputError
-from bayes_compute.projection.coming import BINDING, ESTIMANDS
+from bayes_compute.projection.coming import BINDING, ESTIMANDS, UNCHANGED
 from bayes_compute.quoting import level
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _IN_WORDS = {
-    "demand": "nothing but demand",
+    "demand": "demand alone",
     "hardware": "the largest machine",
     "money": "money",
     "reliability": "failures",
@@ -36,8 +36,9 @@ def projection_record(dt: xr.DataTree, prob: float | None = None) -> dict:
     -------
     dict
         ``model``, ``data``, ``as_of``, ``interval``, ``estimands`` (of each, at every year's end,
-        log10 FLOP and the share of draws that each ceiling sets), ``random_walk`` of the record's
-        own increments to compare, ``record`` (who holds it), ``assumptions`` and ``unknown``.
+        log10 FLOP; of the draws with something new the share that each ceiling sets; and the
+        share ``unchanged``), ``random_walk`` of the record's own increments to compare,
+        ``record`` (who holds it), ``assumptions`` and ``unknown``.
 
     Raises
     ------
@@ -66,7 +67,7 @@ def projection_record(dt: xr.DataTree, prob: float | None = None) -> dict:
         },
         "estimands": {
             name: [
-                row | {"binding": shares}
+                row | shares
                 for row, shares in zip(
                     _rows(projected[name], prob),
                     _shares(projected["binding"].sel(estimand=name)),
@@ -97,10 +98,15 @@ def _rows(draws: xr.DataArray, prob: float) -> list[dict]:
 
 
 def _shares(binding: xr.DataArray) -> list[dict]:
-    places = binding.transpose("date", "sample").to_numpy()
-    return [
-        {name: float(np.mean(row == place)) for place, name in enumerate(BINDING)} for row in places
-    ]
+    """Of the draws with something new, the share that each ceiling sets; and those without."""
+    found = []
+    for row in binding.transpose("date", "sample").to_numpy():
+        new = row[row != UNCHANGED]
+        shares = (
+            {name: float(np.mean(new == k)) for k, name in enumerate(BINDING)} if len(new) else {}
+        )
+        found.append({"binding": shares, "unchanged": 1 - len(new) / len(row)})
+    return found
 
 
 def describe(record: dict) -> str:
@@ -113,9 +119,12 @@ def describe(record: dict) -> str:
     """
     rows, now = record["estimands"]["record"], record["record"]
     percent = level(record)
-    data = "revised data: the table is of a later day" if record["revised_data"] else "the table"
+    data = ", in revised data: tables of a later day" if record["revised_data"] else ""
+    of_fit = record["data"]["as_of"]
+    if record["as_of"] < of_fit:
+        data = f"; ceilings as of {record['as_of']}{data}"
     lines = [
-        f"As of {record['as_of']} ({data}), the largest training run on record is "
+        f"As of {of_fit}{data}, the largest training run on record is "
         f"{now['system']}, 10^{now['log10_flop']:.1f} FLOP.",
     ]
     for row in rows:
@@ -126,7 +135,8 @@ def describe(record: dict) -> str:
     lines += [
         f"Of the systems of {frontier['date'][:4]} the top 5 % are above {_interval(frontier)}, "
         f"and a typical one takes {_interval(typical)}.",
-        "Systems as the table selects them; runs that are not in it may be larger.",
+        "Systems as the table selects them; runs that are not in it may be larger. More than "
+        "five years ahead, projections from 2016 to 2022 did no better than a random walk of the record.",
     ]
     lines += [f"Not known by then, so does not bind: {why}" for why in record["unknown"]]
     return "\n".join(lines)
@@ -145,12 +155,21 @@ def assumptions_table(record: dict) -> str:
 
 
 def _sentence(row: dict, percent: str) -> str:
-    first, second, *_ = sorted(row["binding"].items(), key=lambda item: -item[1])
-    return (
+    text = (
         f"By the end of {row['date'][:4]} it is likely 10^{row['median']:.1f} FLOP ({percent}: "
-        f"10^{row['lower']:.1f} to 10^{row['upper']:.1f}); what sets it is {_IN_WORDS[first[0]]} "
-        f"in {first[1]:.0%} of draws, {_IN_WORDS[second[0]]} in {second[1]:.0%}."
+        f"10^{row['lower']:.1f} to 10^{row['upper']:.1f})"
     )
+    if row["unchanged"] > 0.005:
+        text += f", in {row['unchanged']:.0%} of draws still that of today"
+    if row["binding"]:
+        (first, most), (second, next_most), *_ = sorted(
+            row["binding"].items(), key=lambda item: -item[1]
+        )
+        text += (
+            f"; a new one is set by {_IN_WORDS[first]} in {most:.0%}, by {_IN_WORDS[second]} in "
+            f"{next_most:.0%}"
+        )
+    return f"{text}."
 
 
 def _interval(row: dict) -> str:

@@ -21,9 +21,10 @@ from bayes_compute.systems import day
 
 ASSUMPTIONS: dict[str, Assumption] = arrivals.ASSUMPTIONS | ceilings.ASSUMPTIONS
 HORIZON = 10  # years
-FARTHEST = 50
+FARTHEST = 30
 PAST = 3  # years whose systems ceilings are held against
-_DRAWS = 4000  # at most: more make nothing sharper that is quoted to two digits
+_CEILINGS_TABLE = "2025-08-31"  # vintage of the systems that ceilings are fitted to
+_DRAWS = 4000  # more make nothing sharper that is quoted to two digits
 
 
 def project(
@@ -80,22 +81,26 @@ def project(
         )
     stated, dates = check(source["as_of"], horizon, assumptions)
     ends = decimal_year(dates)
-    now, vintage = decimal_year(pd.to_datetime([source["as_of"], source.get("vintage", until)]))
+    now, vintage = decimal_year(
+        pd.to_datetime([source["as_of"], source.get("vintage", source["as_of"])])
+    )
     rng = np.random.default_rng([seed, 8])
     p = _draws(dt["posterior"].dataset, rng)
     n = len(p["growth_mean"])
     grid = np.concatenate([np.arange(-PAST, 1) + now, ends])
-    allowed = available(until, grid, n, stated, seed, progress)
-    allowed = allowed.given(observations, rng)
+    held = holders(observations)
+    known = held.loc[held["year"] <= decimal_year(pd.to_datetime([until]))[0]]
+    allowed = available(until, grid, n, stated, seed, progress).given(known, rng)
     assumed = {name: stated[name].draw(n, rng) for name in arrivals.ASSUMPTIONS}
     rate = arrivals.rate(observations, now, vintage, assumed, rng)
     eras = eras_to_come(p, float(observations.year[0]), now, rng)
-    lately = observations.with_compute
+    lately = np.isfinite(observations.log10_flop)
+    lately &= observations.year > min(now - LATELY, observations.year[lately][-1] - 1)
     coming = Coming(
         p,
-        json.loads(dt.attrs["expected_parameters"]) if "expected_parameters" in dt.attrs else None,
+        _expected_parameters(dt),
         eras,
-        lately.domain[lately.year > min(now - LATELY, lately.year[-1] - 1)],
+        observations.domain[lately],
         allowed,
         rng,
     )
@@ -154,10 +159,23 @@ def _observations(dt: xr.DataTree) -> Observations:
     return Observations.from_fit(dt)
 
 
+def _expected_parameters(dt: xr.DataTree) -> dict | None:
+    """Of regimes, the lines of parameters about which those of FLOP are stated."""
+    if "elasticity" not in dt["posterior"]:
+        return None
+    if "expected_parameters" not in dt.attrs:
+        raise InputError(
+            "project: got a fit of regimes without expected_parameters, of an earlier version; "
+            "expected one of this version; fit again"
+        )
+    return json.loads(dt.attrs["expected_parameters"])
+
+
 def _draws(posterior: xr.Dataset, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Draws of all chains in random order, at most so many as are used."""
+    """Draws of all chains in random order, so many as are used."""
     flat = posterior.stack(sample=("chain", "draw")).transpose("sample", ...)
-    kept = rng.permutation(flat.sizes["sample"])[:_DRAWS]
+    size = flat.sizes["sample"]
+    kept = np.concatenate([rng.permutation(size) for _ in range(-(-_DRAWS // size))])[:_DRAWS]
     return {str(name): values.to_numpy()[kept] for name, values in flat.data_vars.items()}
 
 
@@ -184,7 +202,7 @@ def _labelled(
     }
     attrs = {
         "as_of": until,
-        "revised_data": int(source.get("vintage", until) > source["as_of"]),
+        "revised_data": int(until < max(source.get("vintage", until), _CEILINGS_TABLE)),
         "assumptions": json.dumps(assumptions),
         "unknown": json.dumps(allowed.unknown),
     }

@@ -3,13 +3,14 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import bayes_compute as bc
 from bayes_compute.ceilings.available import CEILINGS, Available
 from bayes_compute.ceilings.checkpoints import efficiency
-from bayes_compute.observations import Observations
 
 YEAR = np.array([2020.0, 2021.0, 2022.0])
 
@@ -38,13 +39,8 @@ def allowed(n=1, **changes):
     return Available(YEAR, **values, unknown=())
 
 
-def observations(*rows):
-    year, flop, sd = map(np.array, zip(*rows, strict=True))
-    empty = np.full(len(rows), np.nan)
-    return Observations(
-        tuple(map(str, range(len(rows)))), year, flop, sd**2, empty, np.zeros(len(rows), int),
-        ("Language",), {"name": "made up", "rows": len(rows)},
-    )  # fmt: skip
+def records(*rows):
+    return pd.DataFrame(rows, columns=["year", "log10_flop", "error"])
 
 
 def test_a_run_is_rate_times_length_times_utilization():
@@ -114,10 +110,27 @@ def test_ceilings_that_runs_broke_are_ruled_out():
     found = replace(found, machine=found.machine + np.where(np.arange(n) % 2, 0.0, 3.0)[:, None])
     allows = found.flop()[1, 1]
     # A figure on the lower ceiling, with an error: below it with probability 1/2
-    seen = observations((2021.0, allows, 0.3), (2010.0, 40.0, 0.1), (2020.5, 10.0, 0.3))
+    seen = records((2010.0, 40.0, 0.1), (2020.5, 10.0, 0.3), (2021.0, allows, 0.3))
     kept = found.given(seen, np.random.default_rng(1))
     share = (kept.machine[:, 0] < 19).mean()
     assert share == pytest.approx(1 / 3, abs=5 * np.sqrt(2 / 9 / n))  # one half against one
-    assert np.all(
-        found.given(observations((2021.0, 30.0, 0.01)), np.random.default_rng(1)).machine[:, 0] > 19
-    )
+    kept = found.given(records((2021.0, allows + 2, 0.01)), np.random.default_rng(1))
+    assert np.all(kept.machine[:, 0] > 19)
+
+
+def test_records_above_every_ceiling_are_not_passed_over():
+    n = 1000
+    found = allowed(n)
+    found = replace(found, machine=found.machine + np.linspace(0, 1, n)[:, None])
+    with pytest.raises(bc.NotConverged, match="draws that allow the records since 2020"):
+        found.given(records((2021.0, 30.0, 0.1)), np.random.default_rng(1))
+
+
+def test_of_ceilings_that_tie_the_lowest_binds():
+    found = allowed(longest_useful=2.5)
+    found = replace(found, owned=found.flop() + 0.3)
+    # Lifting the machine or the longest useful run ends at money alike
+    for name in ("hardware", "run_length"):
+        np.testing.assert_array_equal(found.flop(without=name), found.owned)
+    assert np.all(found.alone("run_length") < found.alone("hardware"))
+    assert [CEILINGS[i] for i in found.binding()[0]] == ["run_length"] * 3

@@ -7,7 +7,7 @@ from scipy import stats
 from bayes_compute.projection.demand import Eras, demand, eras_to_come
 
 S = 40_000
-NEVER = Eras(np.full((S, 3), 3000.0), np.zeros((S, 3)))
+NEVER = Eras(np.full((S, 6), 3000.0), np.zeros((S, 6)))
 EXPECTED = {"level": [5.0, 7.0, 10.0], "growth": [0.1, 0.15, 0.2]}
 
 
@@ -93,5 +93,12 @@ def test_transitions_come_at_the_learned_rate(seen):
     assert (waited < scale * (2 ** (1 / shape) - 1)).mean() == pytest.approx(
         0.5, abs=5 * 0.5 / np.sqrt(S)
     )
-    assert eras.growth.mean() == pytest.approx(0.4, abs=5 * 0.2 / np.sqrt(3 * S))
+    assert eras.growth.mean() == pytest.approx(0.4, abs=5 * 0.2 / np.sqrt(6 * S))
     assert eras.growth.std() == pytest.approx(0.2, rel=0.03)
+
+
+def test_growth_of_a_new_era_has_that_of_parameters_in_it():
+    p = {"growth_mean": np.full(S, 0.4), "growth_sd": np.full(S, 1e-9)}
+    p |= {"growth": tile(9, 0.5, 0.3), "growth_given_parameters": tile(0, 0.45, 0.45)}
+    eras = eras_to_come(p, 1990.0, 2020.0, np.random.default_rng(3))
+    np.testing.assert_allclose(eras.growth, 0.4 + (0.05 - 0.15) / 2, atol=1e-6)
