@@ -7,6 +7,7 @@ from scipy import stats
 
 import bayes_compute as bc
 from bayes_compute import plots
+from bayes_compute.models import calibration
 from bayes_compute.observations import DOMAINS
 from bayes_compute.plots.readings import _within
 from bayes_compute.reading_mixture import ASSUMED, Errors
@@ -71,6 +72,36 @@ def simulate(e: Errors, seed: int) -> Readings:
         one_pass, label, older_label, chip, np.ones(N, bool), np.arange(N),
         {"name": "simulated", "rows": N},
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("as_of", "name"),
+    [
+        (None, "systems-2025-08"),
+        ("2025-08-31", "systems-2025-08"),
+        ("2025-08-30", "systems-2022-03"),  # the tables between have figures only
+        ("2022-03-13", "systems-2022-03"),
+    ],
+)
+def test_no_later_table_says_what_readings_are_worth(as_of, name):
+    readings = calibration.observe(as_of)
+    assert readings.source["name"] == name
+    assert as_of is None or readings.source["as_of"] <= as_of
+
+
+def test_a_day_without_a_table_is_refused():
+    with pytest.raises(bc.InputError, match=r"as_of 2022-03-12; .* take 2022-03-13 or later$"):
+        calibration.observe("2022-03-12")
+
+
+def test_an_own_table_is_taken_if_it_has_enough(tmp_path):
+    newest = bc.load_systems("systems-2025-08", selection="all").drop(columns="fine_tune")
+    for rows, name in ((len(newest), "mine.csv"), (40, "systems-2022-03")):
+        newest.head(rows).to_csv(tmp_path / "mine.csv", index=False)
+        source = calibration.observe("2025-08-30", str(tmp_path / "mine.csv")).source
+        assert source["name"] == name
+        assert ("too_few" in source) == (name != "mine.csv")
+    assert source["too_few"].startswith("mine.csv: ")
 
 
 @pytest.fixture(scope="module")

@@ -202,5 +202,11 @@ def test_two_fits_are_set_side_by_side(make_fit):
     assert text.count("\n") == 4 + len(found["quantities"])
     assert "learned from made up as of 2025-08-31" in text
     assert "times as wide" in text
+    assert "for want of" not in text
+    learned["calibration"]["too_few"] = "mine.csv: 12"
+    one.attrs["data"] = json.dumps(json.loads(one.attrs["data"]) | {"evidence": learned})
+    assert "for want of systems with two readings that can differ (mine.csv: 12)." in describe(
+        comparison(one, other), "90 %"
+    )
     failed = comparison(one, bc.NotConverged("three_eras: R-hat", {}))
     assert "three_eras: R-hat" in describe(failed, "90 %")
