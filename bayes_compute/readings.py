@@ -136,6 +136,16 @@ class Readings:
         """Whether an older table has another figure."""
         return np.abs(self.published - self.earlier) > _UNCHANGED
 
+    @property
+    def stood(self) -> np.ndarray:
+        """Whether an older table has the same figure."""
+        return np.abs(self.published - self.earlier) <= _UNCHANGED
+
+    @property
+    def entered_as(self) -> np.ndarray:
+        """Class of confidence that the published figure was entered with."""
+        return np.where(self.stood, self.earlier_confidence, self.confidence)
+
     def subset(self, kept: np.ndarray) -> "Readings":
         """Some of the systems.
 

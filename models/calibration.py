@@ -9,10 +9,11 @@ A system took ``z`` = log10 FLOP. What a table says of it are readings with erro
 each error small or, now and then, gross (a unit mistaken, a stage of training left out). Nobody
 has seen ``z``: readings are held against each other. A published figure that equals operations was
 worked out from them: they hold for that system, and the two are one reading. One that was worked
-out from hardware says nothing more of ``z`` than that. An older table's figure that was revised is
-a second look at the error of published figures. Which errors are gross and which figures are from
-hardware is summed out, ``z`` is integrated out under a flat prior, and what is sampled are biases,
-spreads and shares.
+out from hardware says nothing more of ``z`` than that. An older table's figure that was left as it
+was is one with the newest, of the class it was entered with; one that was revised is a reading of
+its own, and gross errors are revised at a rate of their own. Which errors are gross and which
+figures are from hardware is summed out, ``z`` is integrated out under a flat prior, and what is
+sampled are biases, spreads and shares.
 
 Utilisation depends on year and family of accelerators, with partial pooling, and so does the bias
 of operations on the domain: data sizes are tokens in language models, where the rule holds (Kaplan
@@ -37,13 +38,13 @@ from bayes_compute.reading_mixture import (
     UTILIZATION_YEAR,
     Errors,
     counted_as,
-    log_revisions,
     mixture,
 )
 from bayes_compute.readings import CHIPS, CLASSES, Readings
 from bayes_compute.systems import day, load_systems, shipped
 
 FEWEST = 30  # systems with two readings that can differ
+ERRORS = ("fine", "gross")
 COUNTED, TIMED = ("language", "other"), ("operations alone", "hardware too")
 UNITS = {
     "bias": "log10 FLOP",
@@ -137,6 +138,7 @@ def build(readings: Readings) -> pm.Model:
         "chip": CHIPS,
         "counted": COUNTED,
         "timed": TIMED,
+        "error": ERRORS,
     }
     with pm.Model(coords=coords) as model:
         # log10: the rule holds for language models. An image counts as one but takes 30 times as
@@ -158,30 +160,34 @@ def build(readings: Readings) -> pm.Model:
         # log10: runs differ by a factor of 1.4, of 1.2 to 2 (90 %)
         utilization_sd = pm.LogNormal("utilization_sd", np.log(0.15), 0.4)
         hardware_gross = pm.Beta("hardware_gross", 2.0, 18.0)
-        # log10: 90 % within a factor of 3, 10 or 30, as the classes say, to a factor of 1.6 (90 %)
-        # in sd; unclassed as likely
+        # log10: 90 % within a factor of 3, 10 or 30, as the classes say; unclassed as likely, and
+        # more surely: where all are, nothing else tells their errors from those of operations
         unclassed = WITHIN_FACTOR[DEFAULT_CONFIDENCE]
         stated = [log10_sd(WITHIN_FACTOR.get(name, unclassed)) for name in CLASSES]
-        figure_sd = pm.LogNormal("figure_sd", np.log(stated), 0.3, dims="confidence")
+        figure_sd = pm.LogNormal(
+            "figure_sd", np.log(stated), [0.5, 0.5, 0.5, 0.3], dims="confidence"
+        )
         figure_gross = pm.Beta("figure_gross", 2.0, 18.0, dims="confidence")
         gross_sd = pm.LogNormal("gross_sd", np.log(1.5), 0.3)  # log10: by a factor of 30
         copied_operations = pm.Beta("copied_operations", 1.0, 1.0, dims=("counted", "timed"))
         copied_hardware = pm.Beta("copied_hardware", 1.0, 1.0)
         # log10: who works with hardware takes it for 35 %, 24 to 51 % (90 %), by domain
         assumed = pm.Normal("assumed", np.log10(UTILISATION), 0.1, dims="domain")
+        revised = pm.Beta("revised", 1.0, 1.0, dims=("confidence", "error"))
         errors = Errors(
             bias, operations_sd, passes, operations_gross, utilization, utilization_growth,
             chip_effect, utilization_sd, hardware_gross, figure_sd, figure_gross, gross_sd,
-            copied_operations, copied_hardware, assumed,
+            copied_operations, copied_hardware, assumed, revised,
         )  # fmt: skip
-        for kinds in itertools.product((True, False), repeat=2):
-            there = np.isfinite([readings.operations, readings.hardware])
-            alike = readings.subset(readings.compared & (np.array(kinds) == there.T).all(axis=1))
+        telling = readings.compared | readings.revised | readings.stood
+        operations = np.isfinite(readings.operations) & ~readings.copied
+        there = (operations, np.isfinite(readings.hardware), readings.revised)
+        for kinds in itertools.product((True, False), repeat=3):
+            alike = readings.subset(telling & (np.array(kinds) == np.transpose(there)).all(axis=1))
             if alike.n:  # fewer ways than all together have
-                name = " and ".join(np.array(["operations", "hardware"])[[*kinds]])
+                name = " and ".join(np.array(["operations", "hardware", "revised"])[[*kinds]])
                 density: Any = logsumexp(mixture(alike, errors).log_weight, axis=0)
                 pm.Potential(f"with {name}", density.sum())
-        pm.Potential("older", log_revisions(readings, errors).sum())
         both = np.isfinite(readings.operations) & np.isfinite(readings.published)
         r = readings.subset(both)
         timed = np.isfinite(r.hardware).astype(int)

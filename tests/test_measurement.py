@@ -35,6 +35,7 @@ def calibrated():
         "operations_gross": (("counted",), [0.43, 0.12]),
         "chip_effect": (("chip",), [0.09, -0.17, 0.04, -0.04, 0.08]),
         "copied_operations": (("counted", "timed"), [[0.7, 0.3], [0.3, 0.2]]),
+        "revised": (("confidence", "error"), [[0.1, 0.5]] * 4),
     }  # fmt: skip
     coords = {"domain": list(DOMAINS), "confidence": list(CLASSES), "chip": list(CHIPS)}
     one = xr.Dataset(by_domain | by_class | rest, coords)
