@@ -18,8 +18,7 @@ from bayes_compute.readings import CLASSES, Readings
 pt: Any = tensor  # of which types are not told exactly
 UTILIZATION_YEAR = 2021.0  # where utilisation is read
 ASSUMED = 0.12  # log10: those who work with hardware differ by a third in what they assume
-
-_REPORTED = 0.05  # log10: a reported utilisation is rounded, and counts operations in its own way
+REPORTED = 0.05  # log10: a reported utilisation is rounded, and counts operations in its own way
 _NEVER, _NOTHING = 1e-300, 1e-12  # probability and precision of what cannot be: logs are finite
 _HALF_LOG_2_PI = 0.5 * np.log(2 * np.pi)
 
@@ -33,7 +32,8 @@ class Errors(NamedTuple):
     ``utilization_sd`` and ``hardware_gross``. Of figures: ``figure_sd`` and ``figure_gross``
     (confidence). ``gross_sd`` of any gross error. Of copies, as shares of published figures:
     ``copied_operations`` (counted, timed), by whether data are tokens and hardware is known, and
-    ``copied_hardware``; ``assumed`` (domain), the utilisation behind the latter where none is
+    ``copied_hardware``; ``held`` (counted), how often operations hold that nobody published,
+    relative to those; ``assumed`` (domain), the utilisation behind the latter where none is
     reported. Of older figures, ``revised`` (confidence, error), the share that is revised of those
     with a fine and with a gross error.
     """
@@ -52,6 +52,7 @@ class Errors(NamedTuple):
     gross_sd: Any
     copied_operations: Any
     copied_hardware: Any
+    held: Any
     assumed: Any
     revised: Any
 
@@ -94,13 +95,13 @@ def mixture(readings: Readings, errors: Errors) -> Mixture:
     there["earlier"] = r.revised
     read = {name: np.where(there[name], getattr(r, name), 0.0) for name in names}
     # A figure that equals operations says that they hold for this system, and stands for them
-    copied, unheld = r.copied, there["operations"] & ~there["published"]
+    copied, unheld = r.copied, there["operations"] & r.undisclosed
     there["operations"] &= ~copied
     counted = counted_as(r)
     use = e.utilization + e.utilization_growth * (r.year - UTILIZATION_YEAR) + e.chip_effect[r.chip]
     reported = np.isfinite(r.utilization)
     use = pt.switch(reported, np.where(reported, r.utilization, 0.0), use)
-    use_sd = pt.switch(reported, _REPORTED, e.utilization_sd)
+    use_sd = pt.switch(reported, REPORTED, e.utilization_sd)
     bias = e.bias[r.domain] + e.passes * (r.one_pass & (counted == 1))
 
     # Errors of their own: the integral over log10 FLOP of a product of normal densities
@@ -131,11 +132,12 @@ def mixture(readings: Readings, errors: Errors) -> Mixture:
     apart = sum(w * (v - mean) ** 2 for w, v in zip(weights, values, strict=True))
     log_weight += _HALF_LOG_2_PI - 0.5 * pt.log(precision) - 0.5 * apart
 
-    # Operations that nobody published hold as often as published ones did; a figure worked out
-    # from hardware says nothing more of log10 FLOP
+    # Operations that nobody published hold less often than published ones did; a figure worked
+    # out from hardware says nothing more of log10 FLOP
     copied_hardware = there["published"] & there["hardware"] & r.from_hardware & ~copied
+    held = e.copied_operations[counted, there["hardware"].astype(int)] * e.held[counted]
     for way, share in (
-        (ways[0] == 2, e.copied_operations[counted, there["hardware"].astype(int)] * unheld),
+        (ways[0] == 2, held * unheld),
         (ways[2] == 2, e.copied_hardware * copied_hardware),
     ):
         log_weight += pt.log(pt.stack([1 - share, share]) + _NEVER)[way.astype(int)]
@@ -159,7 +161,7 @@ def possible_ways(readings: Readings) -> np.ndarray:
     possible = np.ones(_WAYS.shape[1], dtype=bool)
     for there, way, limit in (
         (operations & ~r.copied, _WAYS[0], 0),
-        (operations & ~published, _WAYS[0], 1),
+        (operations & r.undisclosed, _WAYS[0], 1),
         (hardware, _WAYS[1], 0),
         (published, _WAYS[2], 0),
         (published & hardware, _WAYS[2], 1),

@@ -52,6 +52,7 @@ _COLUMNS = (
     "hardware_utilization",
     "base_model",
 )
+_SINCE = ("operations", "one_pass", "undisclosed")
 _SECONDS = 3600.0
 _ROUNDING = 0.02  # log10 FLOP: figures are given to two digits
 _UNCHANGED = 0.005  # log10 FLOP
@@ -87,6 +88,8 @@ class Readings:
     from_hardware : (n,) bool array
         Whether the published figure may have been worked out from hardware: its method says so,
         or is not given.
+    undisclosed : (n,) bool array
+        Whether there was no published figure when operations were read.
     row : (n,) int array
         Position in the table.
     source : dict
@@ -106,6 +109,7 @@ class Readings:
     earlier_confidence: np.ndarray
     chip: np.ndarray
     from_hardware: np.ndarray
+    undisclosed: np.ndarray
     row: np.ndarray
     source: dict[str, Any]
 
@@ -129,7 +133,7 @@ class Readings:
     @property
     def copied(self) -> np.ndarray:
         """Whether the published figure is that of operations, worked out from the same numbers."""
-        return np.abs(self.published - self.operations) < _ROUNDING
+        return (np.abs(self.published - self.operations) < _ROUNDING) & ~self.undisclosed
 
     @property
     def revised(self) -> np.ndarray:
@@ -160,6 +164,22 @@ class Readings:
             source={**self.source, "rows": int(np.sum(kept))},
             **arrays,
         )
+
+    def disclosed_since(self, older: "Readings") -> "Readings":
+        """Read operations by an older table, where that had no figure and this one has.
+
+        Parameters
+        ----------
+        older : Readings
+            Of a table without some of the figures.
+        """
+        at = {name: i for i, name in enumerate(older.system) if older.undisclosed[i]}
+        since = np.isin(self.system, [*at]) & np.isfinite(self.published)
+        then = [at[name] for name, it in zip(self.system, since, strict=True) if it]
+        arrays = {name: getattr(self, name).copy() for name in _SINCE}
+        for name, values in arrays.items():
+            values[since] = getattr(older, name)[then]
+        return replace(self, **arrays)
 
     @classmethod
     def from_systems(cls, systems: pd.DataFrame, older: pd.DataFrame | None = None) -> "Readings":
@@ -215,6 +235,7 @@ class Readings:
             earlier_confidence,
             np.array([_chip(label) for label in rows["training_hardware"]], dtype=int),
             ((method == "") | method.str.contains("Hardware")).to_numpy(bool),
+            np.isfinite(operations) & ~known(rows, "training_compute_flop"),
             rows["row"].to_numpy(),
             source_of(systems) | {"rows": len(rows)},
         )

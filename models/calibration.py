@@ -11,7 +11,8 @@ has seen ``z``: readings are held against each other. A published figure that eq
 worked out from them: they hold for that system, and the two are one reading. One that was worked
 out from hardware says nothing more of ``z`` than that. An older table's figure that was left as it
 was is one with the newest, of the class it was entered with; one that was revised is a reading of
-its own, and gross errors are revised at a rate of their own. Which errors are gross and which
+its own, and gross errors are revised at a rate of their own. Operations of a system without a
+figure hold less often, which those tell that got one since. Which errors are gross and which
 figures are from hardware is summed out, ``z`` is integrated out under a flat prior, and what is
 sampled are biases, spreads and shares.
 
@@ -97,7 +98,7 @@ def observe(as_of: str | None = None, own: str | None = None) -> Readings:
 
 
 def readings_of(systems: pd.DataFrame) -> Readings:
-    """Readings of a table, with the first figures that older tables had.
+    """Readings of a table, with the first figures that older tables had, or lacked.
 
     Parameters
     ----------
@@ -107,7 +108,12 @@ def readings_of(systems: pd.DataFrame) -> Readings:
     until = source_of(systems)["as_of"]
     older = load_facts("system-vintages", until)
     older = older.loc[older["vintage"] < until].sort_values("vintage", kind="stable")
-    return Readings.from_systems(systems, older)
+    readings = Readings.from_systems(systems, older)
+    for name, entry in reversed(shipped().items()):
+        if entry["vintage"] < until:
+            then = load_systems(name, selection="all")
+            readings = readings.disclosed_since(Readings.from_systems(then))
+    return readings
 
 
 def build(readings: Readings) -> pm.Model:
@@ -171,13 +177,14 @@ def build(readings: Readings) -> pm.Model:
         gross_sd = pm.LogNormal("gross_sd", np.log(1.5), 0.3)  # log10: by a factor of 30
         copied_operations = pm.Beta("copied_operations", 1.0, 1.0, dims=("counted", "timed"))
         copied_hardware = pm.Beta("copied_hardware", 1.0, 1.0)
+        held = pm.Beta("held", 1.0, 1.0, dims="counted")
         # log10: who works with hardware takes it for 35 %, 24 to 51 % (90 %), by domain
         assumed = pm.Normal("assumed", np.log10(UTILISATION), 0.1, dims="domain")
         revised = pm.Beta("revised", 1.0, 1.0, dims=("confidence", "error"))
         errors = Errors(
             bias, operations_sd, passes, operations_gross, utilization, utilization_growth,
             chip_effect, utilization_sd, hardware_gross, figure_sd, figure_gross, gross_sd,
-            copied_operations, copied_hardware, assumed, revised,
+            copied_operations, copied_hardware, held, assumed, revised,
         )  # fmt: skip
         telling = readings.compared | readings.revised | readings.stood
         operations = np.isfinite(readings.operations) & ~readings.copied
@@ -189,7 +196,7 @@ def build(readings: Readings) -> pm.Model:
                 density: Any = logsumexp(mixture(alike, errors).log_weight, axis=0)
                 pm.Potential(f"with {name}", density.sum())
         both = np.isfinite(readings.operations) & np.isfinite(readings.published)
-        r = readings.subset(both)
+        r = readings.subset(both & ~readings.undisclosed)
         timed = np.isfinite(r.hardware).astype(int)
         pm.Bernoulli("copied", copied_operations[counted_as(r), timed], observed=r.copied)
         r = readings.subset(np.isfinite(readings.utilization))

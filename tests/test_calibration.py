@@ -29,6 +29,7 @@ TRUTH = Errors(
     gross_sd=1.5,
     copied_operations=np.array([[0.6, 0.2], [0.3, 0.1]]),
     copied_hardware=0.4,
+    held=np.array([0.3, 0.6]),
     assumed=np.array([-0.5, -0.45, -0.4, -0.5, -0.42]),
     revised=np.array([[0.1, 0.7], [0.3, 0.8], [0.2, 0.9], [0.4, 0.8]]),
 )
@@ -49,7 +50,9 @@ def simulate(e: Errors, seed: int) -> Readings:
         return np.hypot(sd, e.gross_sd * (rng.random(N) < gross)) * rng.standard_normal(N)
 
     timed = rng.random(N) < 0.5
-    holds = rng.random(N) < e.copied_operations[counted, timed.astype(int)]
+    undisclosed = rng.random(N) < 0.2  # when operations were read, but not since
+    share = e.copied_operations[counted, timed.astype(int)]
+    holds = rng.random(N) < share * np.where(undisclosed, e.held[counted], 1)
     bias = e.bias[domain] + e.passes * (one_pass & (counted == 1))
     operations = z + bias + error(e.operations_sd[domain], e.operations_gross[counted])
     use = e.utilization + e.utilization_growth * (year - 2021) + e.chip_effect[chip]
@@ -65,16 +68,18 @@ def simulate(e: Errors, seed: int) -> Readings:
     revised = rng.random(N) < e.revised[older_label, gross.astype(int)]
     figure = z + error(e.figure_sd[label], e.figure_gross[label])
     figure = np.where(in_older & ~revised, older, figure)
-    copied = timed & ~holds & (rng.random(N) < e.copied_hardware)
+    copied = timed & ~(holds & ~undisclosed) & (rng.random(N) < e.copied_hardware)
     assumed = np.where(reported, use, e.assumed[domain])
     from_hardware = hardware + assumed + ASSUMED * rng.standard_normal(N)
     figure = np.where(copied, from_hardware, figure)
     operations = np.where(holds, figure, operations)  # what was published, worked out from them
+    as_published = z + e.figure_sd[0] * rng.standard_normal(N)
+    operations = np.where(holds & undisclosed, as_published, operations)
     older = np.where(in_older & ~copied, older, np.nan)
     return Readings(
         tuple(f"s{i}" for i in range(N)), year, figure, older, operations,
         np.where(timed, hardware, np.nan), np.where(reported & timed, use, np.nan), domain,
-        one_pass, label, older_label, chip, np.ones(N, bool), np.arange(N),
+        one_pass, label, older_label, chip, np.ones(N, bool), undisclosed, np.arange(N),
         {"name": "simulated", "rows": N},
     )  # fmt: skip
 
@@ -115,7 +120,7 @@ def fitted():
 
 
 def test_errors_that_made_readings_up_are_recovered(fitted):
-    table = bc.summary(fitted, 0.9999)  # of 45 quantities; at most 0.4 % of tests miss one
+    table = bc.summary(fitted, 0.9999)  # of 47 quantities; at most 0.4 % of tests miss one
     posterior = fitted["posterior"].dataset
     for name in Errors._fields:
         low, high = (
@@ -129,7 +134,9 @@ def test_errors_that_made_readings_up_are_recovered(fitted):
 def test_every_error_has_a_unit_or_is_a_share(fitted):
     table = bc.summary(fitted)
     for name, row in table.iterrows():
-        share = any(part in str(name) for part in ("gross[", "hardware_gross", "copied", "revised"))
+        share = any(
+            part in str(name) for part in ("gross[", "hardware_gross", "copied", "revised", "held")
+        )
         assert (row["unit"] == "") == share, name
         if share:
             assert 0 < row["lower"] < row["upper"] < 1

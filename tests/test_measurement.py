@@ -32,6 +32,7 @@ def calibrated():
     rest = {
         "passes": -0.8, "utilization": -0.58, "utilization_growth": 0.03, "utilization_sd": 0.17,
         "hardware_gross": 0.07, "gross_sd": 1.5, "copied_hardware": 0.5,
+        "held": (("counted",), [0.4, 0.4]),
         "operations_gross": (("counted",), [0.43, 0.12]),
         "chip_effect": (("chip",), [0.09, -0.17, 0.04, -0.04, 0.08]),
         "copied_operations": (("counted", "timed"), [[0.7, 0.3], [0.3, 0.2]]),

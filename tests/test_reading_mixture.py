@@ -38,6 +38,7 @@ def errors():
         gross_sd=1.5,
         copied_operations=np.array([[0.6, 0.2], [0.3, 0.1]]),
         copied_hardware=0.5,
+        held=np.array([0.4, 0.7]),
         assumed=rng.normal(-0.45, 0.05, N_DOMAINS),
         revised=rng.uniform(0.1, 0.9, (N_CLASSES, 2)),
     )
@@ -61,7 +62,8 @@ def made_up(n: int = 60, seed: int = 2) -> Readings:
         operations, reading(0.3, 0.5), np.where(rng.random(n) < 0.2, -0.4, np.nan),
         rng.integers(N_DOMAINS, size=n), rng.random(n) < 0.5, rng.integers(N_CLASSES, size=n),
         rng.integers(N_CLASSES, size=n), rng.integers(N_CHIPS, size=n), rng.random(n) < 0.7,
-        np.arange(n), {"name": "made up", "rows": n},
+        np.isfinite(operations) & (np.isnan(published) | (rng.random(n) < 0.2)), np.arange(n),
+        {"name": "made up", "rows": n},
     )  # fmt: skip
 
 
@@ -99,10 +101,11 @@ def density_on_a_grid(r: Readings, e: Errors, i: int, z: np.ndarray) -> np.ndarr
         bias = e.bias[r.domain[i]] + (e.passes if r.one_pass[i] and not language else 0)
         gross = e.operations_gross[0 if language else 1]
         own = with_gross(r.operations[i], z + bias, e.operations_sd[r.domain[i]], gross)
-        if there["published"]:
+        if not r.undisclosed[i]:
             total = total * own
         else:
-            held = e.copied_operations[0 if language else 1, int(there["hardware"])]
+            held = e.held[0 if language else 1]
+            held = held * e.copied_operations[0 if language else 1, int(there["hardware"])]
             held_pdf = stats.norm(z, e.figure_sd[0]).pdf(r.operations[i])
             total = total * ((1 - held) * own + held * held_pdf)
     if there["hardware"]:
@@ -156,6 +159,8 @@ def test_systems_alike_have_fewer_ways_and_the_same_density(errors):
     with_both = seen[:2].all(axis=0) & ~r.revised
     only_published = ~seen.any(axis=0) & r.read
     assert possible_ways(r.subset(with_both)).shape[1] == 18
+    disclosed = with_both & np.isfinite(r.published) & ~r.undisclosed
+    assert possible_ways(r.subset(disclosed)).shape[1] == 12
     assert possible_ways(r.subset(only_published)).shape[1] == 2
 
 
