@@ -104,14 +104,20 @@ def mixture(readings: Readings, errors: Errors) -> Mixture:
     use_sd = pt.switch(reported, REPORTED, e.utilization_sd)
     bias = e.bias[r.domain] + e.passes * (r.one_pass & (counted == 1))
 
+    # Bounds of a figure state its whole error
+    stated = np.isfinite(r.stated_sd)
+    figure_sd = pt.switch(stated, np.where(stated, r.stated_sd, 1.0), e.figure_sd[r.entered_as])
+    figure_gross = pt.switch(stated, _NEVER, e.figure_gross[r.entered_as])
+
     # Errors of their own: the integral over log10 FLOP of a product of normal densities
     holds = (ways[0] == 2)[:, None]
     own = (
         (read["operations"] - pt.switch(holds, 0.0, bias), e.operations_sd[r.domain],
          e.operations_gross[counted], e.figure_sd[CLASSES.index("Confident")]),
         (read["hardware"] + use, use_sd, e.hardware_gross, 1.0),
-        *((read[name], e.figure_sd[label], e.figure_gross[label], 1.0) for name, label in
-          (("published", r.entered_as), ("earlier", r.earlier_confidence))),
+        (read["published"], figure_sd, figure_gross, 1.0),
+        (read["earlier"], e.figure_sd[r.earlier_confidence], e.figure_gross[r.earlier_confidence],
+         1.0),
     )  # fmt: skip
     third = np.array([[False], [False], [True]])
     absent = np.log([[1.0], [_NEVER], [1.0]])  # what is not there is fine

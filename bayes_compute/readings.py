@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayes_compute.confidence import Z90
 from bayes_compute.errors import InputError
 from bayes_compute.hardware import peak_rates
 from bayes_compute.observations import (
@@ -42,6 +43,8 @@ _COLUMNS = (
     "domain",
     "parameters",
     "training_compute_flop",
+    "training_compute_lower_flop",
+    "training_compute_upper_flop",
     "confidence",
     "estimation_method",
     "training_dataset_size",
@@ -69,6 +72,8 @@ class Readings:
         Decimal year of publication.
     published : (n,) float array
         The table's own figure.
+    stated_sd : (n,) float array
+        Sd of its error, where both of its bounds are given and enclose it: a central 90 % interval.
     earlier : (n,) float array
         The figure of an older table.
     operations : (n,) float array
@@ -99,6 +104,7 @@ class Readings:
     system: tuple[str, ...]
     year: np.ndarray
     published: np.ndarray
+    stated_sd: np.ndarray
     earlier: np.ndarray
     operations: np.ndarray
     hardware: np.ndarray
@@ -225,6 +231,7 @@ class Readings:
             unique_labels(rows["system"].tolist()),
             decimal_year(rows["publication_date"]),
             np.log10(_amount(rows, "training_compute_flop")),
+            _stated_sd(rows),
             np.where(known(rows, "training_compute_flop"), earlier, np.nan),
             np.log10(operations),
             np.log10(busy * rows["training_hardware"].map(peak_rates()).to_numpy(float)),
@@ -243,6 +250,14 @@ class Readings:
 
 def _amount(systems: pd.DataFrame, name: str) -> np.ndarray:
     return np.where(known(systems, name), systems[name].to_numpy(float), np.nan)
+
+
+def _stated_sd(rows: pd.DataFrame) -> np.ndarray:
+    figure, lower, upper = (
+        np.log10(_amount(rows, f"training_compute_{name}flop")) for name in ("", "lower_", "upper_")
+    )
+    enclosed = (lower <= figure) & (figure <= upper) & (lower < upper)
+    return np.where(enclosed, (upper - lower) / (2 * Z90), np.nan)
 
 
 def _class(labels: pd.Series) -> np.ndarray:

@@ -169,18 +169,19 @@ def _against(truth, operations, hardware, middle) -> None:
 def undisclosed() -> None:
     """Predict figures that systems without one got later, by operations as first read."""
     readings = calibration.observe()
-    since = np.flatnonzero(readings.undisclosed & np.isfinite(readings.published))
-    quantiles = []
-    for i in since:
-        every = np.arange(readings.n)
-        fit = bc.fit("calibration", readings.subset(every != i), progress=False)
-        one = readings.subset(every == i)
-        nothing = np.full(1, np.nan)
-        one = replace(one, hardware=nothing, utilization=nothing)
-        quantiles.append(_predicted(one, fit, "published", held=True))
-        ends = " to ".join(f"{end:.1f}" for end in quantiles[-1][[0, 4], 0])
-        print(f"  {readings.system[i]}: {readings.published[i]:.1f}, expected {ends}")
-    _coverage("all", readings.published[since], np.concatenate(quantiles, axis=1))
+    since = readings.undisclosed & np.isfinite(readings.published)
+    half = np.cumsum(since) % 2
+    found = []
+    for k in (0, 1):
+        fit = bc.fit("calibration", readings.subset(~since | (half != k)), progress=False)
+        some = readings.subset(since & (half == k))
+        nothing = np.full(some.n, np.nan)
+        alone = replace(some, hardware=nothing, utilization=nothing)
+        found.append((some.published, _predicted(alone, fit, "published", held=True)))
+        for name, truth, ends in zip(some.system, some.published, found[-1][1].T, strict=True):
+            print(f"  {name}: {truth:.1f}, expected {ends[0]:.1f} to {ends[4]:.1f}")
+    truth, quantiles = zip(*found, strict=True)
+    _coverage("all", np.concatenate(truth), np.concatenate(quantiles, axis=1))
 
 
 def _coverage(name: str, truth: np.ndarray, quantiles: np.ndarray, chosen: Any = slice(None)):

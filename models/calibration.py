@@ -131,8 +131,13 @@ def build(readings: Readings) -> pm.Model:
     Raises
     ------
     InputError
-        Fewer than 30 systems have two readings that can differ.
+        It got something else, or fewer than 30 systems have two readings that can differ.
     """
+    if not isinstance(readings, Readings):
+        raise InputError(
+            f"calibration: got {type(readings).__name__}; expected Readings; take what "
+            "models.calibration.observe or readings_of returns"
+        )
     if not enough(readings):
         raise InputError(
             f"calibration: got {readings.compared.sum()} systems with two readings that can "

@@ -77,10 +77,23 @@ def test_rows_stay_and_bounds_say_how_sure_each_is(systems, weighed):
             assert variance == pytest.approx(expected[name] ** 2, rel=1e-6)
 
 
-def test_both_bounds_of_the_table_are_kept(systems, weighed):
-    both = systems[BOUNDS].notna().all(axis=1) & systems[FLOP].notna()
-    assert both.sum() >= 4
-    assert weighed.loc[both, [FLOP, *BOUNDS]].equals(systems.loc[both, [FLOP, *BOUNDS]])
+def test_a_figure_between_two_bounds_is_kept_if_nothing_else_is_known(systems, weighed):
+    low, figure, high = (systems[name] for name in (BOUNDS[0], FLOP, BOUNDS[1]))
+    other = systems[["training_dataset_size", "training_time_hours"]].notna().any(axis=1)
+    enclosed = (low <= figure) & (figure <= high) & (low < high)
+    assert (enclosed & ~other).sum() >= 2
+    kept = enclosed & ~other
+    assert weighed.loc[kept, [FLOP, *BOUNDS]].equals(systems.loc[kept, [FLOP, *BOUNDS]])
+
+
+def test_a_figure_between_two_bounds_is_weighed_with_other_readings(systems, calibrated):
+    i = systems.index[systems["system"] == "Grok-3"][0]
+    one = systems.loc[i - 20 : i].copy()
+    apart = np.log10(bc.with_evidence(one, calibrated).loc[i, FLOP] / one.loc[i, FLOP])
+    one.loc[i, BOUNDS] = one.loc[i, FLOP] * np.array([0.99, 1.01])
+    nearer = np.log10(bc.with_evidence(one, calibrated).loc[i, FLOP] / one.loc[i, FLOP])
+    assert abs(apart) > 0.1, "hardware moves it"
+    assert abs(nearer) < 0.6 * abs(apart), "by less, the surer the bounds are of the figure"
 
 
 def test_a_confident_copy_stays_and_a_figure_alone_has_the_error_of_its_class(systems, weighed):

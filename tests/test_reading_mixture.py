@@ -58,7 +58,8 @@ def made_up(n: int = 60, seed: int = 2) -> Readings:
     moved = np.where(rng.random(n) < 0.6, rng.normal(0, 1, n), 0)
     earlier = np.where(rng.random(n) < 0.6, published + moved, np.nan)
     return Readings(
-        tuple(f"s{i}" for i in range(n)), rng.uniform(2015, 2025, n), published, earlier,
+        tuple(f"s{i}" for i in range(n)), rng.uniform(2015, 2025, n), published,
+        np.where(rng.random(n) < 0.2, 0.17, np.nan), earlier,
         operations, reading(0.3, 0.5), np.where(rng.random(n) < 0.2, -0.4, np.nan),
         rng.integers(N_DOMAINS, size=n), rng.random(n) < 0.5, rng.integers(N_CLASSES, size=n),
         rng.integers(N_CLASSES, size=n), rng.integers(N_CHIPS, size=n), rng.random(n) < 0.7,
@@ -115,9 +116,12 @@ def density_on_a_grid(r: Readings, e: Errors, i: int, z: np.ndarray) -> np.ndarr
         label = r.earlier_confidence[i] if stood else label
         revised = e.revised[r.earlier_confidence[i]]
         kept = 1 - revised if stood else np.ones(2)
-        fine = stats.norm(z, e.figure_sd[label]).pdf(r.published[i]) * kept[0]
-        rare = stats.norm(z, np.hypot(e.figure_sd[label], e.gross_sd)).pdf(r.published[i]) * kept[1]
-        own = (1 - e.figure_gross[label]) * fine + e.figure_gross[label] * rare
+        sd, gross = e.figure_sd[label], e.figure_gross[label]
+        if np.isfinite(r.stated_sd[i]):
+            sd, gross = r.stated_sd[i], 0.0
+        fine = stats.norm(z, sd).pdf(r.published[i]) * kept[0]
+        rare = stats.norm(z, np.hypot(sd, e.gross_sd)).pdf(r.published[i]) * kept[1]
+        own = (1 - gross) * fine + gross * rare
         if there["hardware"] and r.from_hardware[i] and not copied:
             from_hardware = stats.norm(r.hardware[i] + assumed, ASSUMED).pdf(r.published[i])
             own = (1 - e.copied_hardware) * own + e.copied_hardware * from_hardware * kept[0]
@@ -176,6 +180,7 @@ def test_what_an_older_table_had_is_one_figure_or_two(errors):
     assert r.revised.sum() > 5
     assert not np.any(r.stood & r.revised)
     alone = np.isfinite(r.published) & ~r.compared & ~r.copied & np.isnan(r.operations)
+    alone &= np.isnan(r.stated_sd)
     found = logsumexp(evaluated(r, errors)[0], axis=0)
     e, label = errors, r.earlier_confidence
     shares = np.stack([1 - e.figure_gross, e.figure_gross], axis=1)
