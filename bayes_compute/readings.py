@@ -174,6 +174,8 @@ class Readings:
     def disclosed_since(self, older: "Readings") -> "Readings":
         """Read operations by an older table, where that had no figure and this one has.
 
+        Nothing else but the figure is kept of these systems: they tell how often it is far off.
+
         Parameters
         ----------
         older : Readings
@@ -185,6 +187,8 @@ class Readings:
         arrays = {name: getattr(self, name).copy() for name in _SINCE}
         for name, values in arrays.items():
             values[since] = getattr(older, name)[then]
+        for name in ("hardware", "utilization", "earlier"):
+            arrays[name] = np.where(since, np.nan, getattr(self, name))
         return replace(self, **arrays)
 
     @classmethod

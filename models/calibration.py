@@ -193,11 +193,17 @@ def build(readings: Readings) -> pm.Model:
         )  # fmt: skip
         telling = readings.compared | readings.revised | readings.stood
         operations = np.isfinite(readings.operations) & ~readings.copied
-        there = (operations, np.isfinite(readings.hardware), readings.revised)
-        for kinds in itertools.product((True, False), repeat=3):
-            alike = readings.subset(telling & (np.array(kinds) == np.transpose(there)).all(axis=1))
+        kinds = {
+            "operations": operations,
+            "hardware": np.isfinite(readings.hardware),
+            "revised": readings.revised,
+            "undisclosed": readings.undisclosed,
+        }
+        for there in itertools.product((True, False), repeat=len(kinds)):
+            same = (np.transpose([*kinds.values()]) == there).all(axis=1)
+            alike = readings.subset(telling & same)
             if alike.n:  # fewer ways than all together have
-                name = " and ".join(np.array(["operations", "hardware", "revised"])[[*kinds]])
+                name = " and ".join(itertools.compress(kinds, there))
                 density: Any = logsumexp(mixture(alike, errors).log_weight, axis=0)
                 pm.Potential(f"with {name}", density.sum())
         both = np.isfinite(readings.operations) & np.isfinite(readings.published)
