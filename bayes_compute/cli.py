@@ -311,9 +311,10 @@ def _fit_into(
 
     say = (lambda *_: None) if quiet else typer.echo
     of_systems = "regression" in known[model][1]
-    systems = None
+    systems, readings = None, None
     if of_systems:
         systems, observations = _load(data, as_of, selection, fine_tunes)
+        readings = _calibrating(systems, data) if evidence else None
         say(describe(systems) + "\n")
         if whole_report:
             from bayes_compute.projection.projection import check
@@ -333,8 +334,8 @@ def _fit_into(
     settings["progress"] = not quiet
     published = observations
     try:
-        if evidence:
-            systems, observations = _with_evidence(systems, as_of, settings)
+        if readings is not None:
+            systems, observations = _with_evidence(systems, readings, settings)
         posterior = fit(model, observations, flat_dates=flat_dates, **settings)
     except NotConverged as failure:
         write_failure(failure, out)
@@ -393,14 +394,22 @@ def _since(data: str, fit):
     return _load(data, None, selection, False)[1]
 
 
-def _with_evidence(systems, as_of: str | None, settings: dict):
-    """Systems with every reading weighed; what readings are worth, the newest table says."""
+def _calibrating(systems, data: str | None):
+    """Readings that tell what those of a table are worth: nothing later than the table."""
+    from bayes_compute.models import calibration
+    from bayes_compute.systems import shipped
+
+    own = None if data in shipped() else data
+    return calibration.observe(systems.attrs["source"]["as_of"], own)
+
+
+def _with_evidence(systems, readings, settings: dict):
+    """Systems with every reading weighed; what readings are worth, `readings` say."""
     from bayes_compute.inference import fit
     from bayes_compute.measurement import with_evidence
     from bayes_compute.observations import Observations
 
-    calibration = fit("calibration", _observe("calibration", as_of), **settings)
-    systems = with_evidence(systems, calibration)
+    systems = with_evidence(systems, fit("calibration", readings, **settings))
     return systems, Observations.from_systems(systems)
 
 

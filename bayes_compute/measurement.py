@@ -27,7 +27,8 @@ _ROOT_2_PI = np.sqrt(2 * np.pi)
 def with_evidence(systems: pd.DataFrame, calibration: xr.DataTree) -> pd.DataFrame:
     """Put what all readings say in place of published figures.
 
-    Figures with both bounds are kept. Of the other systems ``training_compute_flop`` becomes ten
+    A figure between two bounds has the error that these state, and is kept if there is no other
+    reading. Of the other systems ``training_compute_flop`` becomes ten
     to the mean of log10 FLOP given every reading, and the bounds a central 90 % interval of the
     normal distribution of the same variance, which is what :class:`~bayes_compute.Observations`
     takes them for. Systems without a published figure get one if anything else is known of them:
@@ -59,8 +60,9 @@ def with_evidence(systems: pd.DataFrame, calibration: xr.DataTree) -> pd.DataFra
     for end, name in zip(bounds, ends, strict=True):
         given = known(systems, name)[rows]
         end[given] = np.log10(systems[name].to_numpy(float)[rows][given])
-    settled = np.isfinite(readings.published) & np.isfinite(bounds).all(axis=0)
-    bounds[:, settled | (bounds[0] >= bounds[1])] = [[-np.inf], [np.inf]]
+    stated = np.isfinite(readings.stated_sd)
+    settled = stated & np.isnan([readings.operations, readings.hardware]).all(axis=0)
+    bounds[:, stated | (bounds[0] >= bounds[1])] = [[-np.inf], [np.inf]]
     mean, variance = moments(readings, calibration, bounds)
     half = Z90 * np.sqrt(variance)
     weighed = np.isfinite(mean) & ~settled

@@ -29,7 +29,8 @@ def comparison(dt: xr.DataTree, published: xr.DataTree | NotConverged) -> dict[s
     -------
     dict
         ``systems`` with training compute in each; ``calibration``, the table that told what
-        readings are worth; ``reason`` if the second did not converge;
+        readings are worth, and ``too_few``, name and number of systems of the user's own, if that
+        had too few to tell; ``reason`` if the second did not converge;
         ``quantities``: for each a row with ``evidence`` and ``published`` (median, lower, upper;
         null without a fit), ``moved``, the change of the median over half the width of the
         published interval, and ``wider``, the ratio of widths.
@@ -38,6 +39,7 @@ def comparison(dt: xr.DataTree, published: xr.DataTree | NotConverged) -> dict[s
     found: dict[str, Any] = {
         "systems": {"evidence": _with_compute(dt)},
         "calibration": f"{source['name']} as of {source['as_of']}",
+        "too_few": source.get("too_few"),
         "quantities": [],
     }
     ends = ["median", "lower", "upper", "unit", "ess_bulk"]
@@ -88,7 +90,10 @@ def describe(found: dict[str, Any], prob: str) -> str:
         if row["published"]:
             change = f"{row['wider']:.2f} times as wide, moved by {row['moved']:+.2f} of its half"
         lines.append("| " + " | ".join([*cells, change]) + " |")
-    lines += ["", f"What readings are worth was learned from {found['calibration']}."]
+    learned = f"What readings are worth was learned from {found['calibration']}"
+    if found["too_few"]:
+        learned += f", for want of systems with two readings that can differ ({found['too_few']})"
+    lines += ["", f"{learned}."]
     if "reason" in found:
         lines += ["", f"With published figures there is no answer to quote: {found['reason']}"]
     return "\n".join(lines) + "\n"

@@ -2,14 +2,15 @@
 
 Readings have errors of their own, or are copies. Given which of them are gross and which are
 copies, they are independent normal readings of log10 FLOP, which is integrated out under a flat
-prior; there are at most 18 ways.
+prior; there are at most 36 ways. A figure that an older table had is one reading with the newest if
+it was left as it was, of the class that it was entered with, and a reading of its own if it was
+revised: more often, where its error was gross.
 """
 
 from typing import Any, NamedTuple
 
 import numpy as np
 from pytensor import tensor
-from pytensor.tensor.special import logsumexp
 
 from bayes_compute.observations import DOMAINS
 from bayes_compute.readings import CLASSES, Readings
@@ -17,8 +18,7 @@ from bayes_compute.readings import CLASSES, Readings
 pt: Any = tensor  # of which types are not told exactly
 UTILIZATION_YEAR = 2021.0  # where utilisation is read
 ASSUMED = 0.12  # log10: those who work with hardware differ by a third in what they assume
-
-_REPORTED = 0.05  # log10: a reported utilisation is rounded, and counts operations in its own way
+REPORTED = 0.05  # log10: a reported utilisation is rounded, and counts operations in its own way
 _NEVER, _NOTHING = 1e-300, 1e-12  # probability and precision of what cannot be: logs are finite
 _HALF_LOG_2_PI = 0.5 * np.log(2 * np.pi)
 
@@ -32,8 +32,10 @@ class Errors(NamedTuple):
     ``utilization_sd`` and ``hardware_gross``. Of figures: ``figure_sd`` and ``figure_gross``
     (confidence). ``gross_sd`` of any gross error. Of copies, as shares of published figures:
     ``copied_operations`` (counted, timed), by whether data are tokens and hardware is known, and
-    ``copied_hardware``; ``assumed`` (domain), the utilisation behind the latter where none is
-    reported.
+    ``copied_hardware``; ``held`` (counted), how often operations hold that nobody published,
+    relative to those; ``assumed`` (domain), the utilisation behind the latter where none is
+    reported. Of older figures, ``revised`` (confidence, error), the share that is revised of those
+    with a fine and with a gross error.
     """
 
     bias: Any
@@ -50,7 +52,9 @@ class Errors(NamedTuple):
     gross_sd: Any
     copied_operations: Any
     copied_hardware: Any
+    held: Any
     assumed: Any
+    revised: Any
 
 
 class Mixture(NamedTuple):
@@ -65,12 +69,13 @@ class Mixture(NamedTuple):
 
 
 # Operations fine (0), gross (1) or what a published figure would be (2); hardware fine (0) or
-# gross (1); the published figure of its own, fine (0) or gross (1), or from hardware (2)
-_WAYS = np.stack(np.meshgrid([0, 1, 2], [0, 1], [0, 1, 2], indexing="ij")).reshape(3, -1)
+# gross (1); the published figure of its own, fine (0) or gross (1), or from hardware (2); the
+# older figure that was revised fine (0) or gross (1)
+_WAYS = np.stack(np.meshgrid([0, 1, 2], [0, 1], [0, 1, 2], [0, 1], indexing="ij")).reshape(4, -1)
 
 
 def mixture(readings: Readings, errors: Errors) -> Mixture:
-    """Weigh every way in which the newest readings of each system may have come about.
+    """Weigh every way in which the readings of each system may have come about.
 
     Parameters
     ----------
@@ -85,18 +90,24 @@ def mixture(readings: Readings, errors: Errors) -> Mixture:
     """
     r, e, n = readings, errors, np.zeros(readings.n)
     ways = possible_ways(readings)
-    names = ("operations", "hardware", "published")
+    names = ("operations", "hardware", "published", "earlier")
     there = {name: np.isfinite(getattr(r, name)) for name in names}
+    there["earlier"] = r.revised
     read = {name: np.where(there[name], getattr(r, name), 0.0) for name in names}
     # A figure that equals operations says that they hold for this system, and stands for them
-    copied, unheld = r.copied, there["operations"] & ~there["published"]
+    copied, unheld = r.copied, there["operations"] & r.undisclosed
     there["operations"] &= ~copied
     counted = counted_as(r)
     use = e.utilization + e.utilization_growth * (r.year - UTILIZATION_YEAR) + e.chip_effect[r.chip]
     reported = np.isfinite(r.utilization)
     use = pt.switch(reported, np.where(reported, r.utilization, 0.0), use)
-    use_sd = pt.switch(reported, _REPORTED, e.utilization_sd)
+    use_sd = pt.switch(reported, REPORTED, e.utilization_sd)
     bias = e.bias[r.domain] + e.passes * (r.one_pass & (counted == 1))
+
+    # Bounds of a figure state its whole error
+    stated = np.isfinite(r.stated_sd)
+    figure_sd = pt.switch(stated, np.where(stated, r.stated_sd, 1.0), e.figure_sd[r.entered_as])
+    figure_gross = pt.switch(stated, _NEVER, e.figure_gross[r.entered_as])
 
     # Errors of their own: the integral over log10 FLOP of a product of normal densities
     holds = (ways[0] == 2)[:, None]
@@ -104,38 +115,46 @@ def mixture(readings: Readings, errors: Errors) -> Mixture:
         (read["operations"] - pt.switch(holds, 0.0, bias), e.operations_sd[r.domain],
          e.operations_gross[counted], e.figure_sd[CLASSES.index("Confident")]),
         (read["hardware"] + use, use_sd, e.hardware_gross, 1.0),
-        (read["published"], e.figure_sd[r.confidence], e.figure_gross[r.confidence], 1.0),
+        (read["published"], figure_sd, figure_gross, 1.0),
+        (read["earlier"], e.figure_sd[r.earlier_confidence], e.figure_gross[r.earlier_confidence],
+         1.0),
     )  # fmt: skip
-    absent = np.array([0.0, np.log(_NEVER), 0.0])  # what is not there is fine
+    third = np.array([[False], [False], [True]])
+    absent = np.log([[1.0], [_NEVER], [1.0]])  # what is not there is fine
     values: list[Any] = []
     weights: list[Any] = []
     log_weight: Any = 0.0
     for name, (value, sd, gross, third_sd), way in zip(names, own, ways, strict=True):
-        spread = pt.stack([sd + n, pt.sqrt(sd**2 + e.gross_sd**2) + n, third_sd + n])[way]
-        log_share = pt.log(pt.stack([1 - gross + n, gross + n]))
-        used = there[name] & ((way < 2)[:, None] | (unheld if name == "operations" else False))
-        log_share = pt.switch((way < 2)[:, None], log_share[np.minimum(way, 1)], 0.0)
-        log_weight += pt.switch(there[name] | (way == 2)[:, None], log_share, absent[way][:, None])
-        log_weight -= pt.switch(used, pt.log(spread) + _HALF_LOG_2_PI, 0.0)
-        weights.append(pt.switch(used, spread**-2.0, 0.0))
+        spread = pt.stack([sd + n, pt.sqrt(sd**2 + e.gross_sd**2) + n, third_sd + n])
+        used = there[name] & (~third | (unheld if name == "operations" else False))
+        share = pt.log(pt.stack([1 - gross + n, gross + n, 1.0 + n]))
+        density = pt.switch(there[name] | third, share, absent)
+        density -= pt.switch(used, pt.log(spread) + _HALF_LOG_2_PI, 0.0)
+        log_weight += density[way]
+        weights.append(pt.switch(used, spread**-2.0, 0.0)[way])
         values.append(value)
     precision = sum(weights, _NOTHING)
     mean = sum(w * v for w, v in zip(weights, values, strict=True)) / precision
     apart = sum(w * (v - mean) ** 2 for w, v in zip(weights, values, strict=True))
     log_weight += _HALF_LOG_2_PI - 0.5 * pt.log(precision) - 0.5 * apart
 
-    # Operations that nobody published hold as often as published ones did; a figure worked out
-    # from hardware says nothing more of log10 FLOP
+    # Operations that nobody published hold less often than published ones did; a figure worked
+    # out from hardware says nothing more of log10 FLOP
     copied_hardware = there["published"] & there["hardware"] & r.from_hardware & ~copied
+    held = e.copied_operations[counted, there["hardware"].astype(int)] * e.held[counted]
     for way, share in (
-        (ways[0] == 2, e.copied_operations[counted, there["hardware"].astype(int)] * unheld),
+        (ways[0] == 2, held * unheld),
         (ways[2] == 2, e.copied_hardware * copied_hardware),
     ):
         log_weight += pt.log(pt.stack([1 - share, share]) + _NEVER)[way.astype(int)]
-    used = copied_hardware & (ways[2] == 2)[:, None]
     assumed = pt.switch(reported, np.where(reported, r.utilization, 0.0), e.assumed[r.domain])
-    apart = pt.where(used, read["published"] - read["hardware"] - assumed, 0.0)
+    apart = pt.where(copied_hardware, read["published"] - read["hardware"] - assumed, 0.0)
+    used = copied_hardware & (ways[2] == 2)[:, None]
     log_weight += pt.switch(used, _log_normal(apart, pt.as_tensor(ASSUMED)), 0.0)
+    gross = np.where(r.revised, ways[3][:, None], ways[2][:, None] == 1)
+    chance = e.revised[r.earlier_confidence].T
+    chance = pt.switch(r.revised, chance, pt.switch(r.stood, 1 - chance, 1.0))
+    log_weight += pt.switch(gross, pt.log(chance[1]), pt.log(chance[0]))
     return Mixture(log_weight, mean, 1 / precision)
 
 
@@ -148,35 +167,15 @@ def possible_ways(readings: Readings) -> np.ndarray:
     possible = np.ones(_WAYS.shape[1], dtype=bool)
     for there, way, limit in (
         (operations & ~r.copied, _WAYS[0], 0),
-        (operations & ~published, _WAYS[0], 1),
+        (operations & r.undisclosed, _WAYS[0], 1),
         (hardware, _WAYS[1], 0),
         (published, _WAYS[2], 0),
         (published & hardware, _WAYS[2], 1),
+        (r.revised, _WAYS[3], 0),
     ):
         if not there.any():
             possible &= way <= limit
     return _WAYS[:, possible]
-
-
-def log_revisions(readings: Readings, errors: Errors) -> Any:
-    """Log density of older figures given the newer ones, which replace them.
-
-    Parameters
-    ----------
-    readings : Readings
-    errors : Errors
-        Tensors.
-    """
-    e, r = errors, readings.subset(readings.revised)
-    sd, older_sd = e.figure_sd[r.confidence], e.figure_sd[r.earlier_confidence]
-    share, older_share = e.figure_gross[r.confidence], e.figure_gross[r.earlier_confidence]
-    ways: list[Any] = []
-    for gross, older_gross in ((0, 0), (0, 1), (1, 0), (1, 1)):
-        weight: Any = pt.log(share if gross else 1 - share)
-        weight += pt.log(older_share if older_gross else 1 - older_share)
-        spread = pt.sqrt(sd**2 + older_sd**2 + (gross + older_gross) * e.gross_sd**2)
-        ways.append(weight + _log_normal(r.earlier - r.published, spread))
-    return logsumexp(pt.stack(ways), axis=0)
 
 
 def counted_as(readings: Readings) -> np.ndarray:

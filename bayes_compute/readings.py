@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayes_compute.confidence import Z90
 from bayes_compute.errors import InputError
 from bayes_compute.hardware import peak_rates
 from bayes_compute.observations import (
@@ -42,6 +43,8 @@ _COLUMNS = (
     "domain",
     "parameters",
     "training_compute_flop",
+    "training_compute_lower_flop",
+    "training_compute_upper_flop",
     "confidence",
     "estimation_method",
     "training_dataset_size",
@@ -52,6 +55,7 @@ _COLUMNS = (
     "hardware_utilization",
     "base_model",
 )
+_SINCE = ("operations", "one_pass", "undisclosed")
 _SECONDS = 3600.0
 _ROUNDING = 0.02  # log10 FLOP: figures are given to two digits
 _UNCHANGED = 0.005  # log10 FLOP
@@ -68,6 +72,8 @@ class Readings:
         Decimal year of publication.
     published : (n,) float array
         The table's own figure.
+    stated_sd : (n,) float array
+        Sd of its error, where both of its bounds are given and enclose it: a central 90 % interval.
     earlier : (n,) float array
         The figure of an older table.
     operations : (n,) float array
@@ -87,6 +93,8 @@ class Readings:
     from_hardware : (n,) bool array
         Whether the published figure may have been worked out from hardware: its method says so,
         or is not given.
+    undisclosed : (n,) bool array
+        Whether there was no published figure when operations were read.
     row : (n,) int array
         Position in the table.
     source : dict
@@ -96,6 +104,7 @@ class Readings:
     system: tuple[str, ...]
     year: np.ndarray
     published: np.ndarray
+    stated_sd: np.ndarray
     earlier: np.ndarray
     operations: np.ndarray
     hardware: np.ndarray
@@ -106,6 +115,7 @@ class Readings:
     earlier_confidence: np.ndarray
     chip: np.ndarray
     from_hardware: np.ndarray
+    undisclosed: np.ndarray
     row: np.ndarray
     source: dict[str, Any]
 
@@ -129,12 +139,22 @@ class Readings:
     @property
     def copied(self) -> np.ndarray:
         """Whether the published figure is that of operations, worked out from the same numbers."""
-        return np.abs(self.published - self.operations) < _ROUNDING
+        return (np.abs(self.published - self.operations) < _ROUNDING) & ~self.undisclosed
 
     @property
     def revised(self) -> np.ndarray:
         """Whether an older table has another figure."""
         return np.abs(self.published - self.earlier) > _UNCHANGED
+
+    @property
+    def stood(self) -> np.ndarray:
+        """Whether an older table has the same figure."""
+        return np.abs(self.published - self.earlier) <= _UNCHANGED
+
+    @property
+    def entered_as(self) -> np.ndarray:
+        """Class of confidence that the published figure was entered with."""
+        return np.where(self.stood, self.earlier_confidence, self.confidence)
 
     def subset(self, kept: np.ndarray) -> "Readings":
         """Some of the systems.
@@ -150,6 +170,26 @@ class Readings:
             source={**self.source, "rows": int(np.sum(kept))},
             **arrays,
         )
+
+    def disclosed_since(self, older: "Readings") -> "Readings":
+        """Read operations by an older table, where that had no figure and this one has.
+
+        Nothing else but the figure is kept of these systems: they tell how often it is far off.
+
+        Parameters
+        ----------
+        older : Readings
+            Of a table without some of the figures.
+        """
+        at = {name: i for i, name in enumerate(older.system) if older.undisclosed[i]}
+        since = np.isin(self.system, [*at]) & np.isfinite(self.published)
+        then = [at[name] for name, it in zip(self.system, since, strict=True) if it]
+        arrays = {name: getattr(self, name).copy() for name in _SINCE}
+        for name, values in arrays.items():
+            values[since] = getattr(older, name)[then]
+        for name in ("hardware", "utilization", "earlier"):
+            arrays[name] = np.where(since, np.nan, getattr(self, name))
+        return replace(self, **arrays)
 
     @classmethod
     def from_systems(cls, systems: pd.DataFrame, older: pd.DataFrame | None = None) -> "Readings":
@@ -195,6 +235,7 @@ class Readings:
             unique_labels(rows["system"].tolist()),
             decimal_year(rows["publication_date"]),
             np.log10(_amount(rows, "training_compute_flop")),
+            _stated_sd(rows),
             np.where(known(rows, "training_compute_flop"), earlier, np.nan),
             np.log10(operations),
             np.log10(busy * rows["training_hardware"].map(peak_rates()).to_numpy(float)),
@@ -205,6 +246,7 @@ class Readings:
             earlier_confidence,
             np.array([_chip(label) for label in rows["training_hardware"]], dtype=int),
             ((method == "") | method.str.contains("Hardware")).to_numpy(bool),
+            np.isfinite(operations) & ~known(rows, "training_compute_flop"),
             rows["row"].to_numpy(),
             source_of(systems) | {"rows": len(rows)},
         )
@@ -212,6 +254,14 @@ class Readings:
 
 def _amount(systems: pd.DataFrame, name: str) -> np.ndarray:
     return np.where(known(systems, name), systems[name].to_numpy(float), np.nan)
+
+
+def _stated_sd(rows: pd.DataFrame) -> np.ndarray:
+    figure, lower, upper = (
+        np.log10(_amount(rows, f"training_compute_{name}flop")) for name in ("", "lower_", "upper_")
+    )
+    enclosed = (lower <= figure) & (figure <= upper) & (lower < upper)
+    return np.where(enclosed, (upper - lower) / (2 * Z90), np.nan)
 
 
 def _class(labels: pd.Series) -> np.ndarray:

@@ -32,9 +32,11 @@ def calibrated():
     rest = {
         "passes": -0.8, "utilization": -0.58, "utilization_growth": 0.03, "utilization_sd": 0.17,
         "hardware_gross": 0.07, "gross_sd": 1.5, "copied_hardware": 0.5,
+        "held": (("counted",), [0.4, 0.4]),
         "operations_gross": (("counted",), [0.43, 0.12]),
         "chip_effect": (("chip",), [0.09, -0.17, 0.04, -0.04, 0.08]),
         "copied_operations": (("counted", "timed"), [[0.7, 0.3], [0.3, 0.2]]),
+        "revised": (("confidence", "error"), [[0.1, 0.5]] * 4),
     }  # fmt: skip
     coords = {"domain": list(DOMAINS), "confidence": list(CLASSES), "chip": list(CHIPS)}
     one = xr.Dataset(by_domain | by_class | rest, coords)
@@ -75,10 +77,23 @@ def test_rows_stay_and_bounds_say_how_sure_each_is(systems, weighed):
             assert variance == pytest.approx(expected[name] ** 2, rel=1e-6)
 
 
-def test_both_bounds_of_the_table_are_kept(systems, weighed):
-    both = systems[BOUNDS].notna().all(axis=1) & systems[FLOP].notna()
-    assert both.sum() >= 4
-    assert weighed.loc[both, [FLOP, *BOUNDS]].equals(systems.loc[both, [FLOP, *BOUNDS]])
+def test_a_figure_between_two_bounds_is_kept_if_nothing_else_is_known(systems, weighed):
+    low, figure, high = (systems[name] for name in (BOUNDS[0], FLOP, BOUNDS[1]))
+    other = systems[["training_dataset_size", "training_time_hours"]].notna().any(axis=1)
+    enclosed = (low <= figure) & (figure <= high) & (low < high)
+    assert (enclosed & ~other).sum() >= 2
+    kept = enclosed & ~other
+    assert weighed.loc[kept, [FLOP, *BOUNDS]].equals(systems.loc[kept, [FLOP, *BOUNDS]])
+
+
+def test_a_figure_between_two_bounds_is_weighed_with_other_readings(systems, calibrated):
+    i = systems.index[systems["system"] == "Grok-3"][0]
+    one = systems.loc[i - 20 : i].copy()
+    apart = np.log10(bc.with_evidence(one, calibrated).loc[i, FLOP] / one.loc[i, FLOP])
+    one.loc[i, BOUNDS] = one.loc[i, FLOP] * np.array([0.99, 1.01])
+    nearer = np.log10(bc.with_evidence(one, calibrated).loc[i, FLOP] / one.loc[i, FLOP])
+    assert abs(apart) > 0.1, "hardware moves it"
+    assert abs(nearer) < 0.6 * abs(apart), "by less, the surer the bounds are of the figure"
 
 
 def test_a_confident_copy_stays_and_a_figure_alone_has_the_error_of_its_class(systems, weighed):
@@ -202,5 +217,11 @@ def test_two_fits_are_set_side_by_side(make_fit):
     assert text.count("\n") == 4 + len(found["quantities"])
     assert "learned from made up as of 2025-08-31" in text
     assert "times as wide" in text
+    assert "for want of" not in text
+    learned["calibration"]["too_few"] = "mine.csv: 12"
+    one.attrs["data"] = json.dumps(json.loads(one.attrs["data"]) | {"evidence": learned})
+    assert "for want of systems with two readings that can differ (mine.csv: 12)." in describe(
+        comparison(one, other), "90 %"
+    )
     failed = comparison(one, bc.NotConverged("three_eras: R-hat", {}))
     assert "three_eras: R-hat" in describe(failed, "90 %")

@@ -76,6 +76,20 @@ def test_earlier_figures_are_those_that_older_tables_had_first(readings):
     assert 100 < readings.revised.sum() < 300
 
 
+def test_operations_are_of_the_table_that_had_no_figure_yet(readings):
+    i = at(readings, "GLIDE")
+    assert readings.undisclosed[i]
+    assert readings.published[i] == pytest.approx(22.67, abs=0.01)
+    assert readings.operations[i] == pytest.approx(18.72, abs=0.01)
+    assert not readings.copied[readings.undisclosed].any()
+    since = readings.undisclosed & np.isfinite(readings.published)
+    assert since.sum() == 7
+    without = readings.undisclosed & ~since
+    assert np.array_equal(without, np.isfinite(readings.operations) & np.isnan(readings.published))
+    then = calibration.observe("2022-03-13")
+    assert not np.any(then.undisclosed & np.isfinite(then.published))
+
+
 def test_no_older_figure_is_from_after_the_table():
     then = calibration.readings_of(bc.load_systems("systems-2022-11", selection="all"))
     assert np.isnan(then.earlier).all()

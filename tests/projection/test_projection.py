@@ -192,9 +192,7 @@ def test_the_record_of_numbers(projected):
 
 def test_what_is_said(projected):
     text = describe(projection_record(projected))
-    assert text.startswith(
-        "As of 2022-01-01, in revised data: tables of a later day, the largest training run on record is "
-    )
+    assert text.startswith("As of 2022-01-01, in revised data: tables of a later day, the largest")
     for year in (2022, 2025, 2026):
         assert f"By the end of {year} it is likely 10^" in text
     assert "By the end of 2023" not in text
