@@ -11,8 +11,9 @@ import pytest
 
 import bayes_compute
 from bayes_compute import report
-from bayes_compute.cli import _models, main
+from bayes_compute.cli import main
 from bayes_compute.errors import NotConverged
+from bayes_compute.jobs import models_by_line
 from bayes_compute.report import write_fit
 from bayes_compute.results_folder import read_record
 
@@ -338,7 +339,7 @@ def test_data_checks_one_table(command, csv):
 def test_models_are_listed_by_their_docstring_without_running_them(command):
     status, out, _ = command("models")
     assert status == 0
-    assert set(_models()) == {p.stem for p in (ROOT / "models").glob("[!_]*.py")}
+    assert set(models_by_line()) == {p.stem for p in (ROOT / "models").glob("[!_]*.py")}
     for line in out.splitlines():
         name, _, text = line.partition(": ")
         script = (ROOT / "models" / f"{name}.py").read_text(encoding="utf-8")

@@ -272,9 +272,9 @@ def test_draws_that_are_not_finite_stay_strict_json(datatree, tmp_path, cheap):
 
 def test_every_figure_of_a_report_can_be_drawn_and_every_model_has_one():
     from bayes_compute import plots
-    from bayes_compute.cli import _scripts
+    from bayes_compute.jobs import scripts
 
     own = {need for needs in results_folder.FIGURES.values() for need in needs if " " in need}
     assert set(results_folder.FIGURES) <= set(plots.__all__)
-    whole = {name for name, (_, functions) in _scripts().items() if "regression" not in functions}
+    whole = {name for name, (_, functions) in scripts().items() if "regression" not in functions}
     assert own == {f"model {name}" for name in whole}

@@ -1,0 +1,198 @@
+"""What the commands do that take a while: load, fit, project, and write."""
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import typer
+
+from bayes_compute.errors import InputError, NotConverged
+
+
+def load(data: str | None, as_of: str | None, selection: str | None, fine_tunes: bool):
+    """Systems and what a model sees of them; the newest shipped table by default."""
+    from bayes_compute.observations import Observations
+    from bayes_compute.systems import load_systems, shipped
+
+    systems = load_systems(data or [*shipped()][-1], as_of, selection, fine_tunes)
+    return systems, Observations.from_systems(systems)
+
+
+def models_by_line() -> dict[str, str]:
+    """Name and first line of the docstring of each model script, which is not run."""
+    return {name: text.partition("\n")[0] for name, (text, _) in scripts().items()}
+
+
+def scripts() -> dict[str, tuple[str, set[str]]]:
+    """Docstring and names of functions of each model script, which is not run."""
+    import ast
+
+    from bayes_compute.models import __path__ as folders
+
+    scripts = sorted(Path(folders[0]).glob("[!_]*.py")) if folders else []
+    found = {}
+    for script in scripts:
+        module = ast.parse(script.read_text(encoding="utf-8"))
+        names = {part.name for part in module.body if isinstance(part, ast.FunctionDef)}
+        found[script.stem] = ast.get_docstring(module) or "", names
+    return found
+
+
+def _observe(model: str, as_of: str | None, **given: object):
+    """What a model that is not of systems in eras sees: it knows its own tables."""
+    for name, value in given.items():
+        if value:
+            raise InputError(
+                f"{name}: got {value!r}; expected none: {model} is fitted to its own shipped "
+                f"tables; leave it out"
+            )
+    from importlib import import_module
+
+    return import_module(f"bayes_compute.models.{model}").observe(as_of)
+
+
+def fit_into(
+    whole_report: bool,
+    model: str,
+    data: str | None,
+    as_of: str | None,
+    selection: str | None,
+    fine_tunes: bool,
+    out: Path | None,
+    draws: int,
+    tune: int,
+    chains: int,
+    seed: int,
+    ci: float,
+    flat_dates: bool,
+    evidence: bool,
+    horizon: int | None,
+    assume: list[str] | None,
+    quiet: bool,
+) -> None:
+    """Fit a model and write its results, those of a projection too if the report is whole.
+
+    Parameters are those of the commands ``report`` and ``fit``.
+    """
+    start = time.perf_counter()
+    if model not in (known := scripts()):
+        raise InputError(f"model: got {model!r}; expected one of {', '.join(known)}")
+    from bayes_compute.report import write_failure
+    from bayes_compute.results_folder import check_folder, read_record
+    from bayes_compute.systems import describe
+
+    say = (lambda *_: None) if quiet else typer.echo
+    of_systems = "regression" in known[model][1]
+    systems, readings = None, None
+    if of_systems:
+        systems, observations = load(data, as_of, selection, fine_tunes)
+        readings = _calibrating(systems, data) if evidence else None
+        say(describe(systems) + "\n")
+        if whole_report:
+            from bayes_compute.projection.projection import check
+
+            check(observations.source["as_of"], horizon, assume or ())
+    else:
+        observations = _observe(
+            model, as_of, data=data, selection=selection, fine_tunes=fine_tunes,
+            flat_dates=flat_dates, evidence=evidence, horizon=horizon, assume=assume,
+        )  # fmt: skip
+    out = check_folder(out or Path("results") / model)
+    from bayes_compute.answer import answer
+    from bayes_compute.inference import fit
+    from bayes_compute.report import write_fit, write_report
+
+    settings = {"draws": draws, "tune": tune, "chains": chains, "seed": seed, "prob": ci}
+    settings["progress"] = not quiet
+    published = observations
+    try:
+        if readings is not None:
+            systems, observations = _with_evidence(systems, readings, settings)
+        posterior = fit(model, observations, flat_dates=flat_dates, **settings)
+    except NotConverged as failure:
+        write_failure(failure, out)
+        complain(f"{failure}; nothing quotable was written, see {out / 'diagnostics.json'}")
+        raise typer.Exit(1) from None
+    if whole_report:
+        dated = "transition_year" in posterior["posterior"]
+        flat = None
+        if dated and not flat_dates:
+            flat = _or_failure(lambda: fit(model, observations, flat_dates=True, **settings))
+        other = None
+        if evidence:
+            other = _or_failure(lambda: fit(model, published, flat_dates=flat_dates, **settings))
+        write_report(posterior, out, flat, systems, other)
+    else:
+        write_fit(posterior, out)
+    say(answer(read_record(out)))
+    if whole_report and of_systems:
+        project_into(out, posterior, horizon, None, assume, None, seed, quiet)
+    say(f"\nEverything is in {out}; {time.perf_counter() - start:.0f} s")
+
+
+def project_into(
+    out: Path,
+    fit,
+    horizon: int | None,
+    as_of: str | None,
+    assume: list[str] | None,
+    since,
+    seed: int,
+    quiet: bool,
+) -> None:
+    """Project a fit, and write what follows into its folder."""
+    from bayes_compute.projection.numbers import describe
+    from bayes_compute.projection.projection import project
+    from bayes_compute.report import write_projection
+
+    try:
+        project(
+            fit, horizon, as_of=as_of, assumptions=assume or (), since=since, seed=seed,
+            progress=not quiet,
+        )  # fmt: skip
+    except NotConverged as failure:
+        complain(f"{failure}; no projection was written")
+        raise typer.Exit(1) from None
+    record = write_projection(fit, out)
+    if not quiet:
+        typer.echo("\nThe maximum:\n\n" + describe(record))
+
+
+def since_then(data: str, fit):
+    """Systems of a later table, selected as those of the fit."""
+    selection = json.loads(fit.attrs["data"])["selection"]
+    return load(data, None, selection, False)[1]
+
+
+def _calibrating(systems, data: str | None):
+    """Readings that tell what those of a table are worth: nothing later than the table."""
+    from bayes_compute.models import calibration
+    from bayes_compute.systems import shipped
+
+    own = None if data in shipped() else data
+    return calibration.observe(systems.attrs["source"]["as_of"], own)
+
+
+def _with_evidence(systems, readings, settings: dict):
+    """Systems with every reading weighed; what readings are worth, `readings` say."""
+    from bayes_compute.inference import fit
+    from bayes_compute.measurement import with_evidence
+    from bayes_compute.observations import Observations
+
+    systems = with_evidence(systems, fit("calibration", readings, **settings))
+    return systems, Observations.from_systems(systems)
+
+
+def _or_failure(fitted: Callable):
+    """A fit, or why there is none to quote."""
+    try:
+        return fitted()
+    except NotConverged as failure:
+        return failure
+
+
+def complain(message: object) -> None:
+    """One line on standard error, whatever the message holds."""
+    line = "".join(c if c.isprintable() else " " for c in str(message))
+    typer.echo(f"bayes-compute: {' '.join(line.split())}", err=True)
