@@ -21,7 +21,7 @@ _ABOVE = 4.0  # OOM: ceilings farther above do not matter
 # Of each ceiling its colour and dashes: told apart in grey too
 _CEILINGS = {
     "hardware": ("largest machine", COLOURS[1], (0, (5, 1))),
-    "money": ("money", COLOURS[2], (0, (1, 1))),
+    "money": ("money", COLOURS[2], (0, (2, 1))),
     "reliability": ("failures", COLOURS[3], (0, (3, 1, 1, 1))),
     "run_length": ("longest useful run", COLOURS[4], (0, (7, 2))),
     "power": ("power", "0.35", (0, (2, 2))),
@@ -94,7 +94,7 @@ def projection(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     revised = ", revised data" if dt["projection"].attrs["revised_data"] else ""
     title = (
         f"Bands: 50 % and {level_text(dt)}. Dashed: medians of what each ceiling alone allows. "
-        f"Dotted: as of {dt['projection'].attrs['as_of']}{revised}"
+        f"Line: as of {dt['projection'].attrs['as_of']}{revised}"
     )
     legend_above(ax, title, ncols=5)
     return ax
