@@ -5,7 +5,7 @@
     uv run python benchmarks/projection.py time               # a projection after a fit
 
 `backtest` fits the notable systems of systems-2025-08 (or those of another table) that were
-published by each origin (revised data), projects the record one to three years ahead, and scores it
+published by each origin (revised data), projects the record to the ends of years, and scores it
 with the record of all of systems-2025-08 by the continuous ranked probability score [OOM], beside
 two peers: a random walk of the record's own increments, and the trend alone, a line through all
 systems since 2010 with 30 systems a year. A fit that fails its diagnostics is scored too, and
@@ -81,8 +81,8 @@ def backtest(model: str = "regimes", table: str = TABLE) -> None:
     for origin in (*ORIGINS, *BETWEEN):
         observations = systems(origin, table)
         dt, failed = fitted(model, observations)
-        bc.project(dt, int(origin[:4]) + YEARS)
-        projected = dt["projection"].dataset.isel(date=slice(YEARS))
+        bc.project(dt, int(happened.index[-1].year) - 1)
+        projected = dt["projection"].dataset
         dates = projected["date"].to_index()
         outcome = happened[dates].to_numpy()
         peers = {
@@ -100,13 +100,22 @@ def backtest(model: str = "regimes", table: str = TABLE) -> None:
                     f"{high[k]:.2f}) happened {outcome[k]:.2f} {'in' if held[k] else 'OUT':3} "
                     f"CRPS {score[k]:.2f} {failed if name == 'projection' else ''}"
                 )
-    for label, origins in (("the four origins", ORIGINS), ("and four between", BETWEEN)):
+    for label, origins, leads in (
+        ("the four origins, 1 to 3 years", ORIGINS, slice(YEARS)),
+        ("four between, 1 to 3 years", BETWEEN, slice(YEARS)),
+        ("all eight, 4 and 5 years", ORIGINS + BETWEEN, slice(YEARS, YEARS + 2)),
+        ("all eight, 6 years and more", ORIGINS + BETWEEN, slice(YEARS + 2, None)),
+    ):
         pooled = {}
         for name in ("projection", "random walk", "trend alone"):
-            held, score = zip(*(scores[origin, name] for origin in origins), strict=True)
-            pooled[name] = np.mean(score)
-            n = np.size(held)
-            print(f"{label}: {name}: CRPS {pooled[name]:.3f}, 90 % held {np.sum(held)} of {n}")
+            held, score = (
+                np.concatenate([scores[origin, name][k][leads] for origin in origins])
+                for k in (0, 1)
+            )
+            pooled[name] = score.mean()
+            print(
+                f"{label}: {name}: CRPS {pooled[name]:.3f}, 90 % held {held.sum()} of {len(held)}"
+            )
         print(
             f"{label}: {pooled['projection'] / pooled['random walk']:.2f} of the random walk, "
             f"{pooled['projection'] / pooled['trend alone']:.2f} of the trend alone"
