@@ -9,6 +9,7 @@ import pytest
 import bayes_compute as bc
 from bayes_compute import plots
 from bayes_compute.ceilings.available import CEILINGS, available
+from bayes_compute.ceilings.kept import fitted
 from bayes_compute.observations import Observations
 from bayes_compute.projection import projection as projecting
 from bayes_compute.projection.coming import BINDING, ESTIMANDS, UNCHANGED
@@ -243,12 +244,21 @@ def bc_without(dt):
     return dt
 
 
-def test_ceilings_of_the_shipped_tables_hold_the_runs_of_their_day():
-    """The real fits: every ceiling is known, and allows the record within its draws."""
+def test_ceilings_of_the_shipped_tables_hold_the_runs_of_their_day(monkeypatch):
+    """The real fits: every ceiling is known by the day, and allows the record in its draws."""
+    asked = []
+
+    def noted(name, as_of, progress):
+        asked.append((name, as_of))
+        return fitted(name, as_of, progress)
+
+    monkeypatch.setattr("bayes_compute.ceilings.available.fitted", noted)
     observations = Observations.from_systems(bc.load_systems("systems-2025-08"))
     year = np.array([2022.66, 2023.66, 2024.66, 2025.66, 2030.0])
     found = available("2025-08-31", year, 4000)
     assert found.unknown == ()
+    assert {as_of for _, as_of in asked} == {"2025-08-31"}
+    assert len(asked) == 6
     found = found.given(holders(observations), np.random.default_rng(1))
     assert np.isfinite(found.flop()).all()
     assert np.all(np.diff(np.median(found.flop(), axis=0)) > 0)
