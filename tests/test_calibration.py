@@ -49,8 +49,8 @@ def simulate(e: Errors, seed: int) -> Readings:
     def error(sd, gross):
         return np.hypot(sd, e.gross_sd * (rng.random(N) < gross)) * rng.standard_normal(N)
 
-    timed = rng.random(N) < 0.5
-    undisclosed = rng.random(N) < 0.2  # when operations were read, but not since
+    undisclosed = rng.random(N) < 0.2  # when operations were read; then nothing else is
+    timed = (rng.random(N) < 0.5) & ~undisclosed
     share = e.copied_operations[counted, timed.astype(int)]
     holds = rng.random(N) < share * np.where(undisclosed, e.held[counted], 1)
     bias = e.bias[domain] + e.passes * (one_pass & (counted == 1))
@@ -64,7 +64,7 @@ def simulate(e: Errors, seed: int) -> Readings:
     older_label = rng.integers(len(CLASSES), size=N)
     gross = rng.random(N) < e.figure_gross[older_label]
     older = z + np.hypot(e.figure_sd[older_label], e.gross_sd * gross) * rng.standard_normal(N)
-    in_older = rng.random(N) < 0.6
+    in_older = (rng.random(N) < 0.6) & ~undisclosed
     revised = rng.random(N) < e.revised[older_label, gross.astype(int)]
     figure = z + error(e.figure_sd[label], e.figure_gross[label])
     figure = np.where(in_older & ~revised, older, figure)
