@@ -14,6 +14,7 @@ marked: nobody would have been shown it.
 
 import sys
 import time
+from typing import Any
 from unittest import mock
 
 import numpy as np
@@ -76,12 +77,12 @@ def trend_alone(observations: Observations, ends: np.ndarray, rng) -> np.ndarray
 
 def backtest(model: str = "regimes", table: str = TABLE) -> None:
     """Score projections and both peers."""
-    happened = record(systems())["log10_flop"]
+    happened: Any = record(systems())["log10_flop"]
     scores = {}
     for origin in (*ORIGINS, *BETWEEN):
         observations = systems(origin, table)
         dt, failed = fitted(model, observations)
-        bc.project(dt, int(happened.index[-1].year) - 1)
+        bc.project(dt, happened.index[-1].year - 1)
         projected = dt["projection"].dataset
         dates = projected["date"].to_index()
         outcome = happened[dates].to_numpy()
