@@ -127,7 +127,10 @@ def fit_into(
         write_fit(posterior, out)
     say(answer(read_record(out)))
     if whole_report and of_systems:
-        project_into(out, posterior, horizon, None, assume, None, seed, quiet)
+        try:
+            project_into(out, posterior, horizon, None, assume, None, seed, quiet)
+        except InputError as too_early:  # for ceilings; the fit stands
+            complain(f"no projection: {too_early}")
     say(f"\nEverything is in {out}; {time.perf_counter() - start:.0f} s")
 
 

@@ -12,7 +12,7 @@ import pytest
 import bayes_compute
 from bayes_compute import report
 from bayes_compute.cli import main
-from bayes_compute.errors import NotConverged
+from bayes_compute.errors import InputError, NotConverged
 from bayes_compute.jobs import models_by_line
 from bayes_compute.report import write_fit
 from bayes_compute.results_folder import read_record
@@ -179,6 +179,34 @@ def test_report_answers_in_words(command, fake_fit, csv, tmp_path):
     assert re.search(rf"Everything is in {re.escape(str(tmp_path / 'out'))}; \d+ s", out)
     assert read_record(tmp_path / "out")["model"] == "three_eras"
     assert (tmp_path / "out" / "macros.tex").exists()
+
+
+def test_a_report_stands_where_ceilings_have_no_data(command, fake_fit, csv, tmp_path, monkeypatch):
+    def too_early(*_, **__):
+        raise InputError("prices: got 1 price by 2009-01-01; expected at least 10")
+
+    monkeypatch.setattr("bayes_compute.projection.projection.available", too_early)
+    status, out, err = command("report", "--data", csv, "--out", tmp_path / "out")
+    assert status == 0
+    assert_one_line(err)
+    assert "no projection: prices: got 1 price" in err
+    assert "Everything is in" in out
+    assert read_record(tmp_path / "out")["converged"]
+    assert not (tmp_path / "out" / "projection.json").exists()
+
+
+def test_a_projection_is_one_command_after_its_fit(command, fake_fit, csv, tmp_path):
+    out = tmp_path / "out"
+    assert command("fit", "three_eras", "--data", csv, "--out", out, "--quiet")[0] == 0
+    status, said, _ = command("project", out, "--horizon", "2025", "--assume", "leap=3")
+    assert status == 0
+    assert "By the end of 2025 it is likely 10^" in said
+    assert len(json.loads((out / "projection.json").read_text())["estimands"]["record"]) == 4
+    assert "| `leap` | 3 |" in (out / "projection.md").read_text(encoding="utf-8")
+    for wrong in (["--horizon", "2000"], ["--assume", "leap"], ["--as-of", "2023-01-01"]):
+        status, _, err = command("project", out, *wrong)
+        assert status == 2
+        assert_one_line(err)
 
 
 def test_fit_writes_no_tables(command, fake_fit, csv, tmp_path):
