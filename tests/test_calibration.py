@@ -126,12 +126,11 @@ def fitted():
 
 
 def test_errors_that_made_readings_up_are_recovered(fitted):
-    """Of 47 quantities in three data sets, at most 1.4 % of tests miss one at 0.9999.
+    """Of 47 quantities in two data sets, at most 0.9 % of tests miss one at 0.9999.
 
     Quantities of one fit are not independent: they are taken for a quarter as many.
     """
-    more = (simulate(TRUTH, seed) for seed in (5, 6))
-    fits = [fitted, *(bc.fit("calibration", readings, progress=False) for readings in more)]
+    fits = [fitted, bc.fit("calibration", simulate(TRUTH, 5), progress=False)]
     covered = []
     for fit in fits:
         assert bc.summary(fit)["r_hat"].max() < 1.01
