@@ -39,7 +39,7 @@ def run(*arguments, encoding="utf-8"):
         capture_output=True,
         text=True,
         encoding=encoding,
-        timeout=300,
+        timeout=600,
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding},
     )
 
