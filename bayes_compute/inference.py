@@ -30,9 +30,6 @@ if TYPE_CHECKING:  # slow to import
 
     from bayes_compute.sampling import CompiledDensity
 
-# Models that are sampled whole have corners that wide steps miss, where data are few
-_CAREFUL = 0.95
-
 UNITS = {
     "transition_year": "year",
     "growth": "OOM/year",
@@ -122,7 +119,8 @@ def fit(
         "tune": tune,
     }
     if not hasattr(module, "regression"):
-        tree = _sampled_whole(model, module.build(observations), sampler, progress)
+        accept = getattr(module, "TARGET_ACCEPT", 0.8)
+        tree = _sampled_whole(model, module.build(observations), sampler, progress, accept)
         tree.attrs |= _provenance(model, observations.source, sampler, prob, module.UNITS)
         return _checked(tree, None, {})
     if not getattr(module, "USES_UNDISCLOSED", False):
@@ -176,7 +174,9 @@ def fit(
     return _checked(tree, likelihood, left)
 
 
-def _sampled_whole(model: str, pm_model: Any, sampler: dict, progress: bool) -> xr.DataTree:
+def _sampled_whole(
+    model: str, pm_model: Any, sampler: dict, progress: bool, target_accept: float
+) -> xr.DataTree:
     """Sample every variable of a model; what it integrates out is not drawn back."""
     from bayes_compute.sampling import CompiledDensity, prior_draws
 
@@ -186,7 +186,7 @@ def _sampled_whole(model: str, pm_model: Any, sampler: dict, progress: bool) -> 
         **{name: sampler[name] for name in names},
         cores=min(sampler["chains"], os.process_cpu_count() or 1),
         progress=progress,
-        target_accept=_CAREFUL,
+        target_accept=target_accept,
     )
     before = prior_draws(pm_model, sampler["seed"])
     tree = xr.DataTree.from_dict(

@@ -70,6 +70,7 @@ __all__ = [
 ]
 
 CAUSES = ("memory", "other of an accelerator", "other of a node", "other")
+TARGET_ACCEPT = 0.95  # of one system only, rate and spread make a corner that wide steps miss
 PER_HOUR = "1/(accelerator h)"
 UNITS = {"typical_rate": PER_HOUR, "rate": PER_HOUR}
 

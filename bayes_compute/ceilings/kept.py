@@ -16,7 +16,7 @@ from typing import Any
 import platformdirs
 import xarray as xr
 
-DRAWS, TUNE = 1000, 1000
+DRAWS, TUNE = 1500, 1000  # where data are few, ESS is short with fewer
 
 
 def fitted(name: str, as_of: str, progress: bool = False) -> tuple[Any, xr.Dataset]:
