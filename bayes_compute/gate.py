@@ -110,18 +110,20 @@ def diagnose(tree: xr.DataTree, likelihood: Likelihood | None, without: dict[str
 def _edges(tree: xr.DataTree, likelihood: Likelihood) -> Iterator[tuple[str, str, float, float]]:
     """Share of draws in the outermost cell of each date, and at the ends of other grids."""
     cells, posterior = likelihood.cells, tree["posterior"].to_dataset()
+
+    def most(prior: float) -> float:
+        return max(GATE["edge"], 3 * prior)
+
     for k in range(len(cells.priors)):
         mass = np.exp(cells.log_mass[k, k])
         inside = np.flatnonzero(mass > 0)
         date = posterior["transition_year"].isel(transition=k)
         label = f"transition_year[{date['transition'].item()}]"
         first, last = cells.edges[inside[0] + 1], cells.edges[inside[-1]]
-        for edge, cell, share in (
-            (f"{first:.1f}", inside[0], (date <= first).mean()),
-            (f"{last:.1f}", inside[-1], (date > last).mean()),
-        ):
-            yield label, edge, float(share), max(GATE["edge"], 3 * mass[cell])
+        yield label, f"{first:.1f}", float((date <= first).mean()), most(mass[inside[0]])
+        if np.isfinite(cells.edges[inside[-1] + 1]):  # if not, it may be still to come
+            yield label, f"{last:.1f}", float((date > last).mean()), most(mass[inside[-1]])
     draws = {str(name): values.to_numpy() for name, values in posterior.data_vars.items()}
     for name, element, end, share, prior in likelihood.grid_ends(draws):
         era = "" if element is None else f"[{posterior['era'].to_numpy()[element]}]"
-        yield name + era, f"{end:.3g}", share, max(GATE["edge"], 3 * prior)
+        yield name + era, f"{end:.3g}", share, most(prior)

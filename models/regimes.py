@@ -75,7 +75,8 @@ def dates(year: np.ndarray, flat_dates: bool) -> tuple[Any, Any]:
         return flat(1985, year), flat(1985, year)
     return (
         around(2008, 2, year),  # the first public cloud opened in 2006
-        around(2018, 2, year),  # clusters built for single models were announced from 2016 on
+        # Clusters built for single models were announced from 2016 on; it may be still to come
+        around(2018, 2, year, to_come=True),
     )
 
 

@@ -274,6 +274,16 @@ def test_regimes_have_every_group_and_label(regimes_fit, some_regimes):
         assert np.isfinite(az.loo(regimes_fit).elpd)
 
 
+def test_a_bespoke_transition_that_is_still_to_come_is_no_failure(regimes_fit, some_regimes):
+    ahead, likelihood = regimes_fit.copy(deep=True), regimes.regression(some_regimes)
+    ahead["posterior"]["transition_year"][:, ::2, 1] = 2026.0  # the last system is of 2023
+    ahead["posterior"]["transition_year"][:, ::2, 0] = some_regimes.year[0]
+    failures = [
+        row for row in diagnose(ahead, likelihood, {})["failures"] if "edge" in row["remedy"]
+    ]
+    assert {row["quantity"] for row in failures} <= {"transition_year[cloud]"}
+
+
 def test_a_fit_integrates_parameters_out_once(some_regimes):
     regimes.regression.cache_clear()
     with pytest.raises(bc.NotConverged):

@@ -113,6 +113,13 @@ class Available:
     break_even: np.ndarray
     unknown: tuple[str, ...]
 
+    def lifted(self) -> "Available":
+        """Without any ceiling."""
+        none = np.full_like(self.owned, np.inf)
+        far = np.full_like(self.owned, _UNLIMITED)
+        rates = {"machine": none, "site": none, "accelerator": none}
+        return replace(self, **rates, owned=far, rented=far)
+
     def work(self, rate: np.ndarray) -> np.ndarray:
         """What failures leave of a peak rate, (S, T) [log10 FLOP/s]: more never gives less."""
         times = self.checkpoint_time, self.restart_time

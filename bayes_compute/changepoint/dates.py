@@ -32,7 +32,7 @@ class Density(Protocol):
     def support(self) -> tuple[float, float]: ...  # noqa: D102
 
 
-def around(mean: float, sd: float, year: np.ndarray) -> Any:
+def around(mean: float, sd: float, year: np.ndarray, to_come: bool = False) -> Any:
     """Normal density of a date, cut to the period in which systems were published.
 
     Parameters
@@ -41,6 +41,8 @@ def around(mean: float, sd: float, year: np.ndarray) -> Any:
         Calendar date and its standard deviation before the cut [decimal year, years].
     year : ndarray, shape (n,)
         Publication dates [decimal year].
+    to_come : bool
+        The date may lie after the last system: there is no cut.
 
     Raises
     ------
@@ -49,13 +51,14 @@ def around(mean: float, sd: float, year: np.ndarray) -> Any:
     """
     low, high = float(np.min(year)), float(np.max(year))
     _check_period(low, high)
-    if stats.norm.sf(low, mean, sd) - stats.norm.sf(high, mean, sd) < 1e-6:
+    end = np.inf if to_come else high
+    if stats.norm.sf(low, mean, sd) - stats.norm.sf(end, mean, sd) < 1e-6:
         raise InputError(
             f"the systems date from {low:.1f} to {high:.1f}, but the prior puts a transition at "
             f"{mean:g} with a standard deviation of {sd:g} years; choose systems around that date"
             " or flat date priors"
         )
-    return stats.truncnorm((low - mean) / sd, (high - mean) / sd, mean, sd)
+    return stats.truncnorm((low - mean) / sd, (end - mean) / sd, mean, sd)
 
 
 def flat(low: float, year: np.ndarray) -> Any:

@@ -1,8 +1,9 @@
 """What systems to come would be trained with if nothing stood in the way.
 
-A system of the regimes that coexist is bespoke with the share since the bespoke transition, and has
-the compute that its regime's lines say of its date, its parameters and its domain; one of eras that
-follow each other, that of the last era. Domains come as they came lately.
+A system of the regimes that coexist is bespoke with the share before or since the bespoke
+transition, which may be still to come, and has the compute that its regime's lines say of its date,
+its parameters and its domain; one of eras that follow each other, that of the last era. Domains
+come as they came lately.
 
 No era lasts. Transitions come at a rate that is learned from those on record: after K of them in
 the T years since the first system it is Gamma(2 + K, 20 + T), which begins with two in twenty
@@ -64,7 +65,7 @@ def eras_to_come(
     rng : numpy.random.Generator
     """
     n = len(p["growth_mean"])
-    seen = p["transition_year"].shape[1] if "transition_year" in p else 0
+    seen = (p["transition_year"] <= as_of).sum(axis=1) if "transition_year" in p else 0
     rate = rng.gamma(_TRANSITIONS + seen, 1 / (_YEARS + as_of - first), n)
     begin = as_of + np.cumsum(rng.standard_exponential((n, _MOST)) / rate[:, None], axis=1)
     mean = p["growth_mean"]
@@ -109,8 +110,12 @@ def demand(
     if expected is None:
         line = p["level"][:, -1:] + p["growth"][:, -1:] * x
         return line + offset + p["sigma"][:, -1:] * noise, np.ones(year.shape, dtype=bool)
-    share = p["share_after"] if "share_after" in p else p["share"]
-    bespoke = rng.random(year.shape) < share[:, None]
+    if "share" in p:
+        share = p["share"][:, None]
+    else:  # the bespoke transition may be still to come
+        before = year < p["transition_year"][:, [1]]
+        share = np.where(before, p["share_before"][:, None], p["share_after"][:, None])
+    bespoke = rng.random(year.shape) < share
     regime = np.where(bespoke, BESPOKE, CLOUD)
 
     def of(name: str) -> np.ndarray:

@@ -14,7 +14,7 @@ from bayes_compute.ceilings.available import CEILINGS, Available, available
 from bayes_compute.errors import InputError
 from bayes_compute.observations import Observations, decimal_year
 from bayes_compute.projection import arrivals
-from bayes_compute.projection.coming import BINDING, Coming, years
+from bayes_compute.projection.coming import BINDING, Coming
 from bayes_compute.projection.demand import LATELY, eras_to_come
 from bayes_compute.records import holders, random_walk, record
 from bayes_compute.systems import day
@@ -80,14 +80,52 @@ def project(
             "a later table"
         )
     stated, dates = check(source["as_of"], horizon, assumptions)
-    ends = decimal_year(dates)
+    rng = np.random.default_rng([seed, 8])
+    coming = systems_to_come(dt, dates, until, stated, rng, seed, progress)
+    by_year = record(observations)
+    found = coming.years(decimal_year(dates), by_year["log10_flop"].iloc[-1], rng)
+    walk = None
+    if len(by_year) > 2:
+        walk = random_walk(by_year, len(dates), len(coming.rate), rng)
+    dt["projection"] = _labelled(found, walk, dates, stated, coming.allowed, until, source)
+    dt["ceilings"] = _each_ceiling(coming.allowed, dates)
+    dt["records"] = _records(observations, since, coming.now)
+    return dt
+
+
+def systems_to_come(
+    dt: xr.DataTree,
+    dates: pd.DatetimeIndex,
+    until: str,
+    stated: dict[str, Assumption],
+    rng: np.random.Generator,
+    seed: int = 1,
+    progress: bool = False,
+) -> Coming:
+    """Draw what systems to come are drawn from.
+
+    Parameters
+    ----------
+    dt : xarray.DataTree
+        What :func:`bayes_compute.fit` returned.
+    dates : pandas.DatetimeIndex
+        Between which ceilings are on straight lines.
+    until : str
+        No data on ceilings from after that day are used ("YYYY-MM-DD").
+    stated : dict of str to Assumption
+        Of :data:`ASSUMPTIONS`, each.
+    rng : numpy.random.Generator
+    seed, progress
+        As in :func:`project`.
+    """
+    observations = _observations(dt)
+    source = observations.source
     now, vintage = decimal_year(
         pd.to_datetime([source["as_of"], source.get("vintage", source["as_of"])])
     )
-    rng = np.random.default_rng([seed, 8])
     p = _draws(dt["posterior"].dataset, rng)
     n = len(p["growth_mean"])
-    grid = np.concatenate([np.arange(-PAST, 1) + now, ends])
+    grid = np.concatenate([np.arange(-PAST, 1) + now, decimal_year(dates)])
     held = holders(observations)
     known = held.loc[held["year"] <= decimal_year(pd.to_datetime([until]))[0]]
     allowed = available(until, grid, n, stated, seed, progress).given(known, rng)
@@ -96,23 +134,9 @@ def project(
     eras = eras_to_come(p, float(observations.year[0]), now, rng)
     lately = np.isfinite(observations.log10_flop)
     lately &= observations.year > min(now - LATELY, observations.year[lately][-1] - 1)
-    coming = Coming(
-        p,
-        _expected_parameters(dt),
-        eras,
-        observations.domain[lately],
-        allowed,
-        rng,
-    )
-    by_year = record(observations)
-    found = years(coming, rate, now, vintage, assumed, ends, by_year["log10_flop"].iloc[-1])
-    walk = None
-    if len(by_year) > 2:
-        walk = random_walk(by_year, len(dates), n, rng)
-    dt["projection"] = _labelled(found, walk, dates, stated, allowed, until, source)
-    dt["ceilings"] = _each_ceiling(allowed, dates)
-    dt["records"] = _records(observations, since, now)
-    return dt
+    domains, lag = observations.domain[lately], assumed["reporting_lag"]
+    expected = _expected_parameters(dt)
+    return Coming(p, expected, eras, domains, allowed, rate, lag, now, vintage)
 
 
 def check(

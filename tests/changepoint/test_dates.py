@@ -240,6 +240,16 @@ def test_around_is_a_normal_cut_to_the_systems():
     np.testing.assert_allclose(density.pdf(t), NEAR.pdf(t) / inside, rtol=1e-9)
 
 
+def test_a_date_that_may_be_still_to_come_is_cut_at_the_first_system_only():
+    density = around(2008, 5, YEAR, to_come=True)
+    assert density.support() == pytest.approx((2004.3, np.inf))
+    t = np.linspace(2004.31, 2040, 50)
+    np.testing.assert_allclose(density.pdf(t), NEAR.pdf(t) / NEAR.sf(2004.3), rtol=1e-9)
+    cells = DateCells.between(YEAR, (density, density))
+    date = cells.draw(np.full((1000, 2), cells.n_cells - 1), np.random.default_rng(1))
+    assert np.all(date[:, 0] > YEAR.max()) and np.all(np.diff(date, axis=1) > 0)
+
+
 def test_flat_starts_at_the_first_system_or_at_its_own_start():
     assert flat(1985, YEAR).support() == pytest.approx((2004.3, 2019.7))
     assert flat(2010, YEAR).support() == pytest.approx((2010, 2019.7))

@@ -18,6 +18,8 @@ def tile(*values):
 def regimes(**changes):
     """Draws of regimes that are all the same."""
     p = {
+        "transition_year": tile(2006, 2020),
+        "share_before": np.full(S, 0.9),
         "share_after": np.full(S, 0.3),
         "capacity": np.full(S, 9.5),
         "drift": np.full(S, 0.1),
@@ -52,9 +54,20 @@ def test_a_system_of_the_regimes_has_its_regimes_mean_and_share():
         assert found.std() == pytest.approx(spread, rel=0.04)
 
 
+def test_until_the_bespoke_transition_the_share_is_that_before_it():
+    dates = tile(2006, 2026)
+    dates[S // 2 :, 1] = 2024  # has come in half of the draws
+    year, domain = np.full((S, 1), 2025.0), np.ones((S, 1), int)
+    p = regimes(transition_year=dates)
+    _, bespoke = demand(p, EXPECTED, NEVER, year, domain, np.random.default_rng(1))
+    for of, share in ((bespoke[: S // 2], 0.9), (bespoke[S // 2 :], 0.3)):
+        sd = np.sqrt(share * (1 - share) / (S // 2))
+        assert of.mean() == pytest.approx(share, abs=5 * sd)
+
+
 def test_without_a_capacity_parameters_are_not_cut():
     p = regimes(share=np.full(S, 1.0))
-    for name in ("capacity", "drift", "share_after"):
+    for name in ("capacity", "drift", "share_before", "share_after"):
         del p[name]
     year, domain = np.full((S, 1), 2020.0), np.zeros((S, 1), int)
     flop, bespoke = demand(p, EXPECTED, NEVER, year, domain, np.random.default_rng(1))
@@ -80,11 +93,11 @@ def test_after_a_transition_compute_goes_on_at_the_new_rate():
         np.testing.assert_allclose(flop, value, atol=1e-6)
 
 
-@pytest.mark.parametrize("seen", [0, 2])
-def test_transitions_come_at_the_learned_rate(seen):
+@pytest.mark.parametrize(("dates", "seen"), [((), 0), ((1999, 2012), 2), ((1999, 2021), 1)])
+def test_transitions_come_at_the_learned_rate(dates, seen):
     p = {"growth_mean": np.full(S, 0.4), "growth_sd": np.full(S, 0.2)}
-    if seen:
-        p["transition_year"] = np.zeros((S, seen))
+    if dates:
+        p["transition_year"] = tile(*dates)
     eras = eras_to_come(p, 1990.0, 2020.0, np.random.default_rng(3))
     # A gamma rate makes the time to the next transition Lomax, with this median
     shape, scale = 2 + seen, 20 + 30
