@@ -118,7 +118,7 @@ class ThresholdRegimes:
         regimes = cls._on(observations, cells, prior, thresholds)
         weight = np.exp(regimes.log_weight(regimes.mode)).sum(axis=0)
         weight /= weight.sum()
-        finer = regimes.thresholds.finer(observations, prior, widest, weight)
+        finer = regimes.thresholds.finer(observations, prior, weight)
         if finer is not None:
             regimes = cls._on(observations, cells, prior, finer)
         kept = regimes.kept_cells
