@@ -43,6 +43,13 @@ class Assumption:
         return self.median * 10.0 ** (self.log10_sd * rng.standard_normal(n))
 
 
+def draw_each(
+    stated: Mapping[str, Assumption], n: int, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Draw every assumption, in the order in which they are stated, shape (n,) each."""
+    return {name: each.draw(n, rng) for name, each in stated.items()}
+
+
 def assume(
     stated: Mapping[str, Assumption], changes: Iterable[str] | Mapping[str, float | str] = ()
 ) -> dict[str, Assumption]:

@@ -6,9 +6,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayes_compute.changepoint.hyperparameters import some_of
 from bayes_compute.changepoint.mixture import MixtureRegimes
 from bayes_compute.changepoint.regimes import ThresholdRegimes
-from bayes_compute.changepoint.regression import CollapsedRegression, some_of
+from bayes_compute.changepoint.regression import CollapsedRegression
 from bayes_compute.summaries import summary
 
 type Likelihood = CollapsedRegression | ThresholdRegimes | MixtureRegimes

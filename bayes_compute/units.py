@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pint
     from pint.util import UnitsContainer
 
+SECONDS_PER_HOUR = 3600.0
+HOURS_PER_YEAR = 365.25 * 24
 _UNITS = """
 kilo- = 1e3 = k-
 mega- = 1e6 = M-

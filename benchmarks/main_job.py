@@ -21,9 +21,9 @@ import nutpie
 from scipy import stats
 
 import bayes_compute as bc
-from bayes_compute.changepoint.regression import Hyperparameters, era_year
+from bayes_compute.changepoint.dates import era_year
+from bayes_compute.changepoint.hyperparameters import Hyperparameters, hyperparameters
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR
-from bayes_compute.inference import hyperparameters
 from bayes_compute.models import three_eras
 from bayes_compute.observations import Observations
 from bayes_compute.sampling import prior_draws

@@ -19,7 +19,7 @@ from scipy import stats
 
 import bayes_compute as bc
 from bayes_compute import seed as post
-from bayes_compute.inference import hyperparameters
+from bayes_compute.changepoint.hyperparameters import hyperparameters
 from bayes_compute.models import regimes
 from bayes_compute.observations import Observations
 from bayes_compute.sampling import prior_draws

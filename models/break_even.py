@@ -42,6 +42,7 @@ from typing import Any
 import numpy as np
 import pymc as pm
 
+from bayes_compute.assumptions import draw_each
 from bayes_compute.ceilings.break_even import (
     ASSUMPTIONS,
     BreakEven,
@@ -52,7 +53,8 @@ from bayes_compute.ceilings.break_even import (
     hours_to_break_even,
     observe,
 )
-from bayes_compute.ceilings.price_performance import REFERENCE_YEAR, assumed_draws
+from bayes_compute.ceilings.price_performance import REFERENCE_YEAR
+from bayes_compute.draws import count
 from bayes_compute.models import price_performance  # pyright: ignore[reportMissingImports]
 
 __all__ = [
@@ -114,7 +116,7 @@ def main() -> None:
     own = [name for name in UNITS if name not in price_performance.UNITS]
     print(table.loc[own].round(3).to_string())
     posterior, rng = dt["posterior"].to_dataset(), np.random.default_rng(1)
-    assumed = assumed_draws(posterior, ASSUMPTIONS, rng)
+    assumed = draw_each(ASSUMPTIONS, count(posterior), rng)
 
     def said(draws: np.ndarray, digits: int = 1) -> str:
         at = [0.05, 0.5, 0.95]  # of draws, since some are infinite

@@ -51,11 +51,11 @@ from typing import Any
 import numpy as np
 import pymc as pm
 
+from bayes_compute.assumptions import draw_each
 from bayes_compute.ceilings.price_performance import (
     ASSUMPTIONS,
     ERAS,
     REFERENCE_YEAR,
-    assumed_draws,
     bent,
     decomposition,
     flop_per_dollar,
@@ -66,6 +66,7 @@ from bayes_compute.ceilings.price_performance import (
     utilization,
 )
 from bayes_compute.ceilings.prices import MARKETS, PricePerformance, observe
+from bayes_compute.draws import count
 
 __all__ = [
     "ASSUMPTIONS", "UNITS", "PricePerformance", "bought", "build", "decomposition",
@@ -216,7 +217,7 @@ def main() -> None:
     table = summary(dt)
     print(table.loc[~table.index.str.startswith(("product[", "vendor["))].round(3).to_string())
     posterior, rng = dt["posterior"].to_dataset(), np.random.default_rng(1)
-    assumed = assumed_draws(posterior, ASSUMPTIONS, rng)
+    assumed = draw_each(ASSUMPTIONS, count(posterior), rng)
 
     def said(draws: np.ndarray) -> str:
         low, middle, high = np.quantile(draws, [0.05, 0.5, 0.95])

@@ -35,7 +35,6 @@ import pymc as pm
 from bayes_compute.ceilings.run_length import (
     ASSUMPTIONS,
     GROUPS,
-    HOURS_PER_YEAR,
     NU,
     REFERENCE_YEAR,
     RunLengths,
@@ -45,6 +44,7 @@ from bayes_compute.ceilings.run_length import (
     progress,
     run_length,
 )
+from bayes_compute.units import HOURS_PER_YEAR
 
 __all__ = [
     "ASSUMPTIONS",

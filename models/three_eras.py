@@ -27,8 +27,9 @@ import numpy as np
 import pymc as pm
 
 from bayes_compute.changepoint.dates import around, flat
+from bayes_compute.changepoint.era_prior import EraPrior
 from bayes_compute.changepoint.op import collapsed_log_likelihood
-from bayes_compute.changepoint.regression import CollapsedRegression, EraPrior
+from bayes_compute.changepoint.regression import CollapsedRegression
 from bayes_compute.observations import Observations
 
 ERAS = ("1", "2", "3")

@@ -11,7 +11,9 @@ from scipy import stats
 
 import bayes_compute as bc
 from bayes_compute import inference
-from bayes_compute.changepoint.regression import CollapsedRegression, Hyperparameters, era_year
+from bayes_compute.changepoint.dates import era_year
+from bayes_compute.changepoint.hyperparameters import Hyperparameters, hyperparameters
+from bayes_compute.changepoint.regression import CollapsedRegression
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR
 from bayes_compute.gate import diagnose
 from bayes_compute.models import one_era, regimes, three_eras
@@ -132,7 +134,7 @@ def test_sampled_dates_agree_with_the_exact_ones(dt, observations):
             of_date.append(likelihood.date_probability(at))
     weight = np.exp(np.array(log_weight) - max(log_weight))
     exact = np.tensordot(weight / weight.sum(), np.array(of_date), axes=1)
-    draws = inference.hyperparameters(dt["posterior"].to_dataset())
+    draws = hyperparameters(dt["posterior"].to_dataset())
     sampled = np.mean(
         [
             likelihood.date_probability(Hyperparameters(*(member[i] for member in draws)))
@@ -307,20 +309,3 @@ def test_log_likelihood_of_a_disclosed_system_is_that_of_its_regime(regimes_fit,
     np.testing.assert_allclose(
         found[np.isfinite(o.log10_parameters[known])], density.logpdf(o.log10_flop)[both], rtol=1e-9
     )
-
-
-def test_draws_are_resampled_in_proportion_to_their_weights():
-    rng = np.random.default_rng(1)
-    log_weight = np.log(rng.exponential(size=2000))
-    kept, found = inference._resampled(log_weight, (2, 1000), rng)
-    assert found["pareto_k"] < 0.7
-    assert np.all((kept[:1000] < 1000) & (kept[1000:] >= 1000)), "chains stay apart"
-    assert np.all(np.diff(kept[:1000]) >= 0), "copies stay side by side"
-    count = np.bincount(kept, minlength=2000)
-    weight = np.exp(log_weight).reshape(2, -1)
-    expected = (1000 * weight / weight.sum(axis=1, keepdims=True)).ravel()
-    # Systematic resampling: each count is the expected one, rounded up or down; smoothing moves
-    # the largest weights only
-    usual = log_weight < np.quantile(log_weight, 0.8)
-    assert np.all(np.abs(count - expected)[usual] < 1.1)
-    assert inference._resampled(None, (2, 4), rng)[0].tolist() == list(range(8))

@@ -18,19 +18,20 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 from scipy.special import log_ndtr, softmax
 
-from bayes_compute.assumptions import Assumption
+from bayes_compute.assumptions import Assumption, draw_each
 from bayes_compute.ceilings import break_even, power, price_performance, reliability, run_length
 from bayes_compute.ceilings import top500 as machines
 from bayes_compute.ceilings.checkpoints import efficiency, wall
 from bayes_compute.ceilings.kept import fitted
+from bayes_compute.draws import shuffled
 from bayes_compute.errors import InputError, NotConverged
 from bayes_compute.observations import decimal_year
+from bayes_compute.units import SECONDS_PER_HOUR
 
 CEILINGS = ("hardware", "money", "reliability", "run_length", "power")
-_SECONDS = np.log10(3600.0)  # of an hour
+_SECONDS = np.log10(SECONDS_PER_HOUR)
 FEWEST_DRAWS = 100  # that must be left by the records
 _UNLIMITED = 99.0  # log10 FLOP, for where there is no limit: infinities have no differences
 
@@ -266,7 +267,7 @@ def available(
                 raise
             unknown.append(f"{bears} ({why})")
             return None, None
-        return data, _some_draws(posterior, n, rng)
+        return data, shuffled(posterior, n, rng)
 
     def stated(of: Mapping[str, Assumption]) -> dict[str, Assumption]:
         return {name: assumptions[name] for name in of}
@@ -274,7 +275,7 @@ def available(
     shape = (n, len(year))
     nothing = np.full(shape, np.inf)
     prices, posterior = fit_of("price_performance")
-    drawn = {name: each.draw(n, rng) for name, each in assumptions.items()}
+    drawn = draw_each(assumptions, n, rng)
     at: Any = (posterior, year, prices, drawn)
     utilization = np.minimum(
         price_performance.utilization(posterior, year, prices),
@@ -329,12 +330,3 @@ def available(
         np.broadcast_to(building, shape),
         tuple(unknown),
     )
-
-
-def _some_draws(posterior: xr.Dataset, n: int, rng: np.random.Generator) -> xr.Dataset:
-    """Draws of all chains in random order, n of them, as one chain."""
-    flat = posterior.stack(sample=("chain", "draw")).transpose("sample", ...)
-    size = flat.sizes["sample"]
-    kept = np.concatenate([rng.permutation(size) for _ in range(-(-n // size))])[:n]
-    some = flat.isel(sample=kept).drop_vars(["sample", "chain", "draw"])
-    return some.rename(sample="draw").expand_dims("chain")

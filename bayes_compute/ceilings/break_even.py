@@ -12,11 +12,12 @@ import xarray as xr
 from bayes_compute.assumptions import Assumption
 from bayes_compute.ceilings import price_performance as market_of
 from bayes_compute.ceilings import prices as observed
-from bayes_compute.ceilings.price_performance import HOURS_PER_YEAR, flat
 from bayes_compute.ceilings.prices import TRANSITION_YEAR, PricePerformance
 from bayes_compute.ceilings.provenance import source_of
 from bayes_compute.confidence import log10_sd
+from bayes_compute.draws import flat
 from bayes_compute.facts import load_facts
+from bayes_compute.units import HOURS_PER_YEAR, SECONDS_PER_HOUR
 
 WORTH = {  # of a cost, 90 %: by the table's verification
     "source read": 1.2,
@@ -204,7 +205,7 @@ def cost_per_flop(
     release = np.asarray(year) - a["fleet_age"]
     bought = market_of.at_release(posterior, release, data.prices, "purchase")
     capital = 10 ** (flat(posterior, "build")[:, None] - bought)  # USD per FLOP/s
-    seconds = a["in_use"] * HOURS_PER_YEAR * 3600  # of use in a year
+    seconds = a["in_use"] * HOURS_PER_YEAR * SECONDS_PER_HOUR  # of use in a year
     watts = capital / 10 ** log10_usd_per_w(posterior, year)  # per FLOP/s
     electricity = watts * a["site_power"] / a["in_use"] * a["electricity"] / _JOULES_PER_KWH
     site = watts * a["site_cost"] / a["site_lifetime"] / seconds

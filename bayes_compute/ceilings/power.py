@@ -14,8 +14,9 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import t as student_t
 
-from bayes_compute.assumptions import Assumption
+from bayes_compute.assumptions import Assumption, draw_each
 from bayes_compute.ceilings.provenance import source_of
+from bayes_compute.draws import flat
 from bayes_compute.errors import InputError
 from bayes_compute.facts import load_facts
 from bayes_compute.observations import decimal_year
@@ -202,16 +203,15 @@ def largest_site(posterior: xr.Dataset, year: np.ndarray, series: str = "site") 
     ndarray, shape (S, n)
         log10 W.
     """
-    level, growth = (
-        posterior[name].sel(series=series).to_numpy().reshape(-1, 1) for name in ("level", "growth")
-    )
+    of_series = posterior.sel(series=series)
+    level, growth = (flat(of_series, name)[:, None] for name in ("level", "growth"))
     return level + growth * (np.asarray(year) - REFERENCE_YEAR)
 
 
 def _drawn(n: int, assumptions: Mapping[str, Assumption], seed: int) -> tuple[Any, dict]:
     """Draws of assumptions, (n, 1) each, the same for all that follows from one seed."""
     rng = np.random.default_rng([seed, 4])
-    return rng, {name: item.draw(n, rng)[:, None] for name, item in assumptions.items()}
+    return rng, {name: values[:, None] for name, values in draw_each(assumptions, n, rng).items()}
 
 
 def accelerator(
@@ -235,9 +235,8 @@ def accelerator(
     ndarray, shape (S, n)
         log10 FLOP/s, the peak dense rate in 16 bits.
     """
-    level, growth, sd = (
-        posterior[name].to_numpy().reshape(-1, 1) for name in ("rate", "rate_growth", "rate_sd")
-    )
+    names = ("rate", "rate_growth", "rate_sd")
+    level, growth, sd = (flat(posterior, name)[:, None] for name in names)
     _, drawn = _drawn(len(level), assumptions, seed)
     release = np.asarray(year) - drawn["deployment_lag"]
     trend = level + np.maximum(growth, 0) * (release - EFFICIENCY_YEAR)
@@ -271,15 +270,11 @@ def power(
     ndarray, shape (S, n)
         log10 FLOP/s, the peak dense rate in 16 bits.
     """
-    column = {
-        name: posterior[name].to_numpy().reshape(-1, 1)
-        for name in ("efficiency", "efficiency_growth", "efficiency_sd")
-    }
-    site = {
-        name: posterior[name].sel(series="site").to_numpy().reshape(-1, 1)
-        for name in ("level", "growth", "sigma")
-    }
-    n = len(site["level"])
+    of_site = posterior.sel(series="site")
+    site = {name: flat(of_site, name)[:, None] for name in ("level", "growth", "sigma")}
+    names = ("efficiency", "efficiency_growth", "efficiency_sd")
+    efficiency, growth, sd = (flat(posterior, name)[:, None] for name in names)
+    n = len(efficiency)
     rng, drawn = _drawn(n, assumptions, seed)
     off_trend = site["sigma"] * student_t.rvs(NU, size=(n, 1), random_state=rng)
     years = np.asarray(year) - REFERENCE_YEAR
@@ -287,6 +282,6 @@ def power(
     watt = np.maximum.accumulate(watt + beyond, axis=1)
     watt = np.minimum(watt, np.log10(drawn["site_limit"]))
     age = REFERENCE_YEAR - drawn["deployment_lag"] - EFFICIENCY_YEAR
-    per_watt = column["efficiency"] + np.maximum(column["efficiency_growth"], 0) * (years + age)
-    per_watt = per_watt + column["efficiency_sd"] * rng.standard_normal((n, 1))
+    per_watt = efficiency + np.maximum(growth, 0) * (years + age)
+    per_watt = per_watt + sd * rng.standard_normal((n, 1))
     return watt + per_watt - np.log10(drawn["pue"] * drawn["server_overhead"])

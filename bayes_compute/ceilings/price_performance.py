@@ -14,13 +14,13 @@ from bayes_compute.assumptions import Assumption
 from bayes_compute.ceilings.prices import (
     MARKETS,
     MATRIX_YEAR,
-    SECONDS_PER_HOUR,
     START_YEAR,
     PricePerformance,
 )
+from bayes_compute.draws import flat
+from bayes_compute.units import HOURS_PER_YEAR, SECONDS_PER_HOUR
 
 REFERENCE_YEAR = 2020.0
-HOURS_PER_YEAR = 8766.0
 ERAS = ("before", "after")
 ASSUMPTIONS = {
     "lifetime": Assumption(
@@ -262,17 +262,3 @@ def decomposition(
     parts = {name: np.diff(values, axis=1) / span for name, values in grown.items()}
     rest = parts["record"] - sum(part for name, part in parts.items() if name != "record")
     return parts | {"dollars per hour": rest}
-
-
-def flat(posterior: xr.Dataset, name: str) -> np.ndarray:
-    """Draws of a variable along one leading dimension, shape (S, ...)."""
-    values = posterior[name].transpose("chain", "draw", ...).to_numpy()
-    return values.reshape(-1, *values.shape[2:])
-
-
-def assumed_draws(
-    posterior: xr.Dataset, stated: Mapping[str, Assumption], rng: np.random.Generator
-) -> dict[str, np.ndarray]:
-    """Draw each assumption once for each draw of a posterior."""
-    n = posterior.sizes["chain"] * posterior.sizes["draw"]
-    return {name: assumption.draw(n, rng) for name, assumption in stated.items()}

@@ -11,6 +11,7 @@ from bayes_compute.errors import InputError
 from bayes_compute.facts import load_facts
 from bayes_compute.observations import decimal_year
 from bayes_compute.systems import load_systems
+from bayes_compute.units import SECONDS_PER_HOUR
 
 MARKETS = ("purchase", "rental", "hyperscaler list")
 TRANSITION_YEAR = 2016.0
@@ -21,7 +22,6 @@ MATRIX_YEAR = 2017.4
 TOP = 10  # as Cottier et al. (2024) choose the largest runs
 NEW = 3.0  # years from its release after which an accelerator on sale is taken for second-hand
 HYPERSCALERS = ("Amazon Web Services", "Google Cloud", "Microsoft Azure")
-SECONDS_PER_HOUR = 3600.0
 _FEWEST = 10  # prices
 _DESKTOP = "GeForce|TITAN|Quadro|RTX|Radeon RX"
 _DESIGN = r"((?:GH|MI|[VAHPKM])\d{2,4})"  # variants of one chip share it: V100 SXM2, V100 PCIe

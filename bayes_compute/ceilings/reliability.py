@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayes_compute.assumptions import Assumption
+from bayes_compute.assumptions import Assumption, draw_each
 from bayes_compute.ceilings.checkpoints import efficiency, wall
+from bayes_compute.draws import flat
+from bayes_compute.units import SECONDS_PER_HOUR
 
 ASSUMPTIONS = {
     "checkpoint_time": Assumption(
@@ -42,18 +44,16 @@ def new_rate(posterior: xr.Dataset, seed: int = 1) -> np.ndarray:
     ndarray, shape (S,)
     """
     rng = np.random.default_rng([seed, 1])
-    rate, between, over_time = (
-        posterior[name].to_numpy().ravel() for name in ("typical_rate", "system_sd", "time_cv")
-    )
+    names = ("typical_rate", "system_sd", "time_cv")
+    rate, between, over_time = (flat(posterior, name) for name in names)
     system = np.exp(between * rng.standard_normal(rate.shape))
     quarter = rng.gamma(1 / over_time**2) * over_time**2
     return rate * system * np.maximum(quarter, 1e-3)  # a wide Gamma's draws would round to 0
 
 
 def _times(n: int, assumptions: Mapping[str, Assumption], seed: int) -> tuple[np.ndarray, ...]:
-    rng = np.random.default_rng([seed, 2])
-    names = ("checkpoint_time", "restart_time")
-    return tuple(assumptions[name].draw(n, rng) for name in names)
+    drawn = draw_each(assumptions, n, np.random.default_rng([seed, 2]))
+    return drawn["checkpoint_time"], drawn["restart_time"]
 
 
 def recovery_share(
@@ -136,4 +136,4 @@ def largest_run(
     """
     hours = np.asarray(hours, dtype=float)
     useful = reliability(posterior, hours, assumptions, seed)
-    return useful + np.log10(flop_s * 3600 * hours)
+    return useful + np.log10(flop_s * SECONDS_PER_HOUR * hours)

@@ -16,10 +16,12 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import t as student_t
 
-from bayes_compute.assumptions import Assumption
+from bayes_compute.assumptions import Assumption, draw_each
+from bayes_compute.draws import flat
 from bayes_compute.errors import InputError
 from bayes_compute.observations import decimal_year
 from bayes_compute.systems import load_systems
+from bayes_compute.units import HOURS_PER_YEAR
 
 TABLE = "systems-2025-08"
 GROUPS = ("largest language", "other language", "vision", "other")
@@ -27,7 +29,6 @@ LARGEST = 5  # among the five largest by training compute on the day of publicat
 WINDOW = 6  # years before the date of the data: lengthening is no constant of nature
 REFERENCE_YEAR = 2022.0
 NU = 4.0  # degrees of freedom of what runs scatter by: outliers are tolerated
-HOURS_PER_YEAR = 365.25 * 24
 
 ASSUMPTIONS = {
     "price_performance": Assumption(
@@ -149,9 +150,8 @@ def longest_useful(
     ndarray, shape (n,)
         log10 hours.
     """
-    rng = np.random.default_rng([seed, 3])
-    names = ("price_performance", "algorithmic_progress")
-    growth = sum(assumptions[name].draw(n, rng) for name in names)
+    drawn = draw_each(assumptions, n, np.random.default_rng([seed, 3]))
+    growth = drawn["price_performance"] + drawn["algorithmic_progress"]
     return np.log10(HOURS_PER_YEAR / growth)
 
 
@@ -171,13 +171,10 @@ def largest_runs(posterior: xr.Dataset, year: np.ndarray, quantile: float = 0.5)
     ndarray, shape (S, n)
         log10 hours.
     """
-    names = ("level", "growth", "sigma")
-    level, growth, sigma = (
-        posterior[name].sel(group=GROUPS[0]).to_numpy().reshape(-1, 1) for name in names
-    )
-    return (
-        level + growth * (np.asarray(year) - REFERENCE_YEAR) + sigma * student_t.ppf(quantile, NU)
-    )
+    largest, names = posterior.sel(group=GROUPS[0]), ("level", "growth", "sigma")
+    level, growth, sigma = (flat(largest, name)[:, None] for name in names)
+    years = np.asarray(year) - REFERENCE_YEAR
+    return level + growth * years + sigma * student_t.ppf(quantile, NU)
 
 
 def run_length(

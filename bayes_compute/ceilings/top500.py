@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_compute.assumptions import Assumption
+from bayes_compute.assumptions import Assumption, draw_each
 from bayes_compute.ceilings.provenance import source_of
+from bayes_compute.draws import arrays
 from bayes_compute.errors import InputError
 from bayes_compute.facts import load_facts
 from bayes_compute.observations import Observations, decimal_year
@@ -197,8 +198,8 @@ def top500(
         first = f"{starts[0]:.1f}" if len(starts) else "after the data end"
         raise InputError(f"year: got {year.min():.1f}; expected years from the first, {first}, on")
     rng = np.random.default_rng(seed)
-    p = {str(name): draws.to_numpy() for name, draws in flat(posterior).items()}
-    made = {name: each.draw(len(p["walk_sd"]), rng) for name, each in assumptions.items()}
+    p = arrays(posterior)
+    made = draw_each(assumptions, len(p["walk_sd"]), rng)
     if listed:
         return _first_of_list(p, year, capacity, made, rng)
     return _largest_cluster(p, year, capacity, made, rng)
@@ -240,11 +241,6 @@ def exceeded(
     }
     names = [name for name, kept in zip(seen.system, record, strict=True) if kept]
     return pd.DataFrame(columns, pd.Index(names, name="system"))
-
-
-def flat(posterior: xr.Dataset) -> xr.Dataset:
-    """Draws of all chains along one leading dimension."""
-    return posterior.stack(s=("chain", "draw")).transpose("s", ...)
 
 
 def _first_of_list(p, year, capacity, made, rng) -> np.ndarray:

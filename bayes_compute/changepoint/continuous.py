@@ -27,8 +27,7 @@ import numba as nb
 import numpy as np
 
 from bayes_compute.changepoint import moments, trend
-from bayes_compute.changepoint.dates import DateCells, Density
-from bayes_compute.changepoint.regression import era_year
+from bayes_compute.changepoint.dates import DateCells, Density, era_year
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR, cumulative_sums, quantise
 from bayes_compute.observations import Observations
 

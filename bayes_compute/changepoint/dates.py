@@ -76,6 +76,20 @@ def _check_period(start: float, end: float) -> None:
         )
 
 
+def era_year(year: np.ndarray, per_year: int | None = 12) -> np.ndarray:
+    """Decimal years by which systems are assigned to eras.
+
+    Parameters
+    ----------
+    year : ndarray
+        Publication dates [decimal year].
+    per_year : int, optional
+        Systems count as published in the middle of one of so many equal parts of the year: 12
+        resolves transitions to the month. ``None`` keeps every date apart.
+    """
+    return year if per_year is None else (np.floor(year * per_year) + 0.5) / per_year
+
+
 @dataclass(frozen=True, eq=False)
 class DateCells:
     """Cells of dates, and what the prior on ordered dates says of them.

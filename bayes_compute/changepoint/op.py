@@ -21,7 +21,8 @@ from bayes_compute.changepoint import (
     mixture,
     regimes,
 )
-from bayes_compute.changepoint.regression import CollapsedRegression, Hyperparameters
+from bayes_compute.changepoint.hyperparameters import Hyperparameters
+from bayes_compute.changepoint.regression import CollapsedRegression
 
 
 @numba_njit

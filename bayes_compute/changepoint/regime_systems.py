@@ -6,9 +6,10 @@ import numpy as np
 
 from bayes_compute.changepoint import truncated_normal, undisclosed
 from bayes_compute.changepoint.coexistence import BESPOKE, CLOUD, DIY
+from bayes_compute.changepoint.dates import era_year
 from bayes_compute.changepoint.regime_prior import RegimeHyperparameters
-from bayes_compute.changepoint.regression import SystemDraws, era_year
 from bayes_compute.changepoint.statistics import CAPACITY_YEAR, REFERENCE_YEAR
+from bayes_compute.changepoint.system_draws import SystemDraws
 from bayes_compute.changepoint.thresholds import SIDE
 from bayes_compute.observations import Observations
 

@@ -34,11 +34,11 @@ import numpy as np
 from scipy import optimize
 
 from bayes_compute.changepoint import coexistence, regime_draws, regime_systems
-from bayes_compute.changepoint.dates import DateCells, Density
+from bayes_compute.changepoint.dates import DateCells, Density, era_year
+from bayes_compute.changepoint.hyperparameters import some_of
 from bayes_compute.changepoint.imputation import Imputation, imputed
 from bayes_compute.changepoint.parameter_lines import ParameterLines
 from bayes_compute.changepoint.regime_prior import RegimeHyperparameters, RegimePrior
-from bayes_compute.changepoint.regression import era_year, some_of
 from bayes_compute.changepoint.shares import Shares
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR
 from bayes_compute.changepoint.thresholds import Thresholds
@@ -118,7 +118,7 @@ class ThresholdRegimes:
         regimes = cls._on(observations, cells, prior, thresholds)
         weight = np.exp(regimes.log_weight(regimes.mode)).sum(axis=0)
         weight /= weight.sum()
-        finer = regimes.thresholds.finer(observations, prior, widest, weight)
+        finer = regimes.thresholds.finer(observations, prior, weight)
         if finer is not None:
             regimes = cls._on(observations, cells, prior, finer)
         kept = regimes.kept_cells

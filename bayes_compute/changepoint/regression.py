@@ -8,26 +8,25 @@ System ``i`` of era ``e`` has
     log sigma_e ~ N(log sigma_median, log_sigma_sd^2),
 
 and transition dates have any continuous prior, ordered. Dates, levels, growth and scatter are
-summed and integrated out; :meth:`CollapsedRegression.draw` brings them back, one independent
-draw for each draw of the hyperparameters.
+summed and integrated out; :func:`era_draws.draw` brings them back, one independent draw for each
+draw of the hyperparameters.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from scipy import optimize
 
-from bayes_compute.changepoint import collapse, moments, recursion
-from bayes_compute.changepoint.dates import DateCells, Density
-from bayes_compute.changepoint.statistics import REFERENCE_YEAR, cumulative_sums, quantise
+from bayes_compute.changepoint import collapse, era_draws, moments, recursion
+from bayes_compute.changepoint.dates import DateCells, Density, era_year
+from bayes_compute.changepoint.era_prior import EraPrior
+from bayes_compute.changepoint.hyperparameters import Hyperparameters, checked, some_of
+from bayes_compute.changepoint.statistics import cumulative_sums, quantise
 from bayes_compute.errors import InputError
 from bayes_compute.observations import Observations
-
-_SPACING = 2.0  # of log sigma, in sds of the posterior that all systems give: error 1.4 % at most
-_REACH = 4.5  # prior sds of log sigma that the grid covers
 
 _ARGUMENTS = (
     "cumulative_sums",
@@ -39,73 +38,6 @@ _ARGUMENTS = (
     "spans",
     "rows",
 )
-
-
-class Hyperparameters(NamedTuple):
-    """What is left to sample, in the order in which every function takes it.
-
-    Shapes: ``growth_mean`` and ``growth_sd`` scalar [OOM/year], ``offset`` (D,) [log10 FLOP]; for
-    several draws each has a leading dimension S.
-    """
-
-    growth_mean: Any
-    growth_sd: Any
-    offset: Any
-
-
-class SystemDraws(NamedTuple):
-    """What each draw says of each system, (S, n).
-
-    ``era`` is its era or regime, from 0. Of systems with training compute only: ``log_likelihood``
-    of log10 FLOP, and ``replicate``, drawn anew.
-    """
-
-    era: np.ndarray
-    log_likelihood: np.ndarray
-    replicate: np.ndarray
-
-    @classmethod
-    def of(
-        cls,
-        era: np.ndarray,
-        log10_flop: np.ndarray,
-        mean: np.ndarray,
-        variance: np.ndarray,
-        rng: np.random.Generator,
-    ) -> "SystemDraws":
-        """Of systems that are normal with a mean and a variance, each (S, n)."""
-        z = (log10_flop - mean) / np.sqrt(variance)
-        log_likelihood = -0.5 * (z * z + np.log(2 * np.pi * variance))
-        return cls(era, log_likelihood, mean + np.sqrt(variance) * rng.standard_normal(mean.shape))
-
-
-@dataclass(frozen=True)
-class EraPrior:
-    """Prior of an era's level and scatter, the same for every era.
-
-    Attributes
-    ----------
-    level_mean, level_sd : float
-        Normal prior of the level [log10 FLOP at the reference year].
-    sigma_median : float
-        Median of the log-normal prior of the scatter [log10 FLOP].
-    log_sigma_sd : float
-        Its sd on the scale of natural logarithms.
-    """
-
-    level_mean: float
-    level_sd: float
-    sigma_median: float
-    log_sigma_sd: float
-
-    def describe(self) -> dict[str, str]:
-        """Each prior in words."""
-        return {
-            "level": f"level ~ Normal({self.level_mean:g}, {self.level_sd:g}) "
-            f"in {REFERENCE_YEAR:g}",
-            "growth": "growth ~ Normal(growth_mean, growth_sd)",
-            "sigma": f"sigma ~ LogNormal(log {self.sigma_median:g}, {self.log_sigma_sd:g})",
-        }
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,6 +66,9 @@ class CollapsedRegression:
     Point = Hyperparameters
     SAMPLED_WITHOUT, DRAWN_WITHOUT = 5e-3, 1e-4  # for :meth:`focused`
 
+    # Methods that have a file of their own
+    draw, draw_prior, systems = era_draws.draw, era_draws.draw_prior, era_draws.systems
+
     @classmethod
     def of(
         cls,
@@ -151,9 +86,7 @@ class CollapsedRegression:
             Prior of each transition date, earliest first.
         prior : EraPrior
         per_year : int, optional
-            When systems are assigned to eras, they count as published in the middle of one of
-            so many equal parts of the year: 12 resolves transitions to the month. ``None``
-            keeps every date apart. Lines see exact dates in either case.
+            As :func:`era_year` takes it. Lines see exact dates in either case.
         """
         year = observations.year
         date = era_year(year, per_year)
@@ -169,7 +102,7 @@ class CollapsedRegression:
         cells = DateCells.between(date, dates)
         columns = np.concatenate([[0], cells.position, [len(sums) - 1]])
         sums = np.ascontiguousarray(np.moveaxis(sums[columns], 0, -1))
-        spans = _all_spans(cells.n_cells, len(_log_sigma(prior, observations.n)))
+        spans = _all_spans(cells.n_cells, len(prior.log_sigma(observations.n)))
         return cls(cells, sums, variance, prior, spans)
 
     @property
@@ -185,7 +118,7 @@ class CollapsedRegression:
     @cached_property
     def sigma(self) -> np.ndarray:
         """Scatters that are summed over, shape (J,) [log10 FLOP]."""
-        return np.exp(_log_sigma(self.prior, self.n_systems))
+        return np.exp(self.prior.log_sigma(self.n_systems))
 
     @cached_property
     def log_sigma_prior(self) -> np.ndarray:
@@ -203,8 +136,8 @@ class CollapsedRegression:
         n, mass = self.n_transitions, self.cells.log_mass
         if n == 0:
             return mass
-        every = _all_spans(self.cells.n_cells, 1)
-        constant = recursion.backward(every, self._every_row, np.zeros(len(every)), mass)[0]
+        spans, rows = self.every_era
+        constant = recursion.backward(spans, rows, np.zeros(len(spans)), mass)[0]
         if not np.isfinite(constant):
             raise InputError(
                 "dates: got priors that put no transition before the next; expected each date to "
@@ -214,10 +147,21 @@ class CollapsedRegression:
         return mass - length[:, :, None] * constant / n
 
     @cached_property
+    def every_era(self) -> tuple[np.ndarray, np.ndarray]:
+        """Every span between two cells, and the first of those with each start, (G + 2,)."""
+        spans = _all_spans(self.cells.n_cells, 1)
+        return spans, np.searchsorted(spans[:, 0], np.arange(self.cells.n_cells + 2))
+
+    @cached_property
     def columns(self) -> np.ndarray:
         """Columns of :attr:`sums` at which eras start or stop, ascending."""
         ends = np.concatenate([[self.cells.n_cells + 1], self.spans[:, 0], self.spans[:, 1] + 1])
         return np.unique(np.append(ends, 0))
+
+    @property
+    def kept_cells(self) -> np.ndarray:
+        """Cells in which a transition may lie, ascending."""
+        return self.columns[1:-1] - 1
 
     @cached_property
     def arguments(self) -> tuple:
@@ -236,7 +180,7 @@ class CollapsedRegression:
             weight,
             np.float64(prior.level_mean),
             np.float64(prior.level_sd),
-            np.ascontiguousarray(self.log_mass[..., self._kept_cells]),
+            np.ascontiguousarray(self.log_mass[..., self.kept_cells]),
             spans,
             np.searchsorted(start, np.arange(len(self.columns))),
         )
@@ -255,13 +199,13 @@ class CollapsedRegression:
         gradient : ndarray, shape (2 + D,)
             In ``growth_mean``, ``growth_sd`` and ``offset``, in this order.
         """
-        value, gradient = collapse.log_likelihood(*_checked(at), *self.arguments)
+        value, gradient = collapse.log_likelihood(*checked(at), *self.arguments)
         return value, gradient
 
     def date_probability(self, at: Hyperparameters) -> np.ndarray:
         """Exact posterior probability of each cell for each transition, shape (K, G)."""
         probability = np.zeros((self.n_transitions, self.cells.n_cells))
-        probability[:, self._kept_cells] = collapse.probabilities(*_checked(at), *self.arguments)[1]
+        probability[:, self.kept_cells] = collapse.probabilities(*checked(at), *self.arguments)[1]
         return probability
 
     def focused(
@@ -314,85 +258,6 @@ class CollapsedRegression:
         )
         return Hyperparameters(best.x[0], np.exp(best.x[1]), best.x[2:])
 
-    def draw(self, at: Hyperparameters, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Draw dates, levels, growth and scatter from their exact conditional distribution.
-
-        Parameters
-        ----------
-        at : Hyperparameters
-            S draws: each member with a leading dimension S.
-        rng : numpy.random.Generator
-
-        Returns
-        -------
-        dict of ndarray
-            ``transition_year`` (S, K) [decimal year]; ``level`` [log10 FLOP at the reference
-            year], ``growth`` [OOM/year] and ``sigma`` [log10 FLOP], each (S, K + 1).
-        """
-        n, n_transitions = len(at.offset), self.n_transitions
-        of_scatter = (self.variance, self.sigma, self.log_sigma_prior)
-        random = (
-            rng.random((n, 2 * n_transitions)),
-            rng.random((n, n_transitions + 1)),
-            rng.standard_normal((n, n_transitions + 1, 2)),
-        )
-        cell, level, growth, sigma = collapse.draw_histories(
-            *map(np.ascontiguousarray, _checked(at)), *self.arguments, *of_scatter, *random
-        )
-        date = self.cells.draw(self._kept_cells[cell], rng)
-        return {"transition_year": date, "level": level, "growth": growth, "sigma": sigma}
-
-    def draw_prior(self, at: Hyperparameters, rng: np.random.Generator) -> dict[str, np.ndarray]:
-        """Draw as :meth:`draw` does, as if there were no systems."""
-        n, n_transitions, prior = len(at.offset), self.n_transitions, self.prior
-        spans, rows = _all_spans(self.cells.n_cells, 1), self._every_row
-        empty = np.zeros(len(spans))
-        _, entered_rest, closed_rest = recursion.backward(spans, rows, empty, self.log_mass)
-        cell = np.array(
-            [
-                recursion.draw_cells(
-                    spans, rows, empty, self.log_mass, entered_rest, closed_rest, uniform
-                )
-                for uniform in rng.random((n, 2 * n_transitions))
-            ]
-        )
-        z = rng.standard_normal((3, n, n_transitions + 1))
-        return {
-            "transition_year": self.cells.draw(cell, rng),
-            "level": prior.level_mean + prior.level_sd * z[0],
-            "growth": at.growth_mean[:, None] + at.growth_sd[:, None] * z[1],
-            "sigma": prior.sigma_median * np.exp(prior.log_sigma_sd * z[2]),
-        }
-
-    def systems(
-        self,
-        observations: Observations,
-        at: Hyperparameters,
-        drawn: dict[str, np.ndarray],
-        rng: np.random.Generator,
-    ) -> SystemDraws:
-        """What draws say of each system.
-
-        Parameters
-        ----------
-        observations : Observations
-            Those that were summed up.
-        at : Hyperparameters
-            S draws.
-        drawn : dict of ndarray
-            What :meth:`draw` returned for them.
-        rng : numpy.random.Generator
-        """
-        o, assigned = observations, era_year(observations.year)
-        era = np.zeros((len(at.offset), o.n), dtype=int)
-        for date in drawn["transition_year"].T:
-            era += date[:, None] <= assigned
-        level, growth, sigma = (
-            np.take_along_axis(drawn[name], era, axis=1) for name in ("level", "growth", "sigma")
-        )
-        mean = level + growth * (o.year - REFERENCE_YEAR) + at.offset[:, o.domain]
-        return SystemDraws.of(era, o.log10_flop, mean, sigma**2 + o.variance, rng)
-
     def log_prior(self, drawn: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Log prior density of drawn dates, before they are ordered, (S, K), if there are any."""
         if not self.n_transitions:
@@ -413,41 +278,6 @@ class CollapsedRegression:
             for era, sigma in enumerate(np.moveaxis(draws["sigma"], -1, 0)):
                 outside = sigma < node if low else sigma > node
                 yield "sigma", era, float(node), float(np.mean(outside)), 0.0
-
-    @property
-    def _kept_cells(self) -> np.ndarray:
-        return self.columns[1:-1] - 1
-
-    @cached_property
-    def _every_row(self) -> np.ndarray:
-        """First of all spans with each start, shape (G + 2,)."""
-        start = _all_spans(self.cells.n_cells, 1)[:, 0]
-        return np.searchsorted(start, np.arange(self.cells.n_cells + 2))
-
-
-def some_of(draws: Any, most: int = 32) -> list:
-    """Some draws of hyperparameters, evenly taken, one by one."""
-    every = -(-len(draws[0]) // most)
-    return [draws._make(member[i] for member in draws) for i in range(0, len(draws[0]), every)]
-
-
-def _checked(at: Hyperparameters) -> Hyperparameters:
-    for name, value in at._asdict().items():
-        if not np.all(np.isfinite(value)) or (name == "growth_sd" and np.any(np.less(value, 0))):
-            least = " and not negative" if name == "growth_sd" else ""
-            raise ValueError(f"{name}: got {value}; expected finite numbers{least}")
-    return at
-
-
-def era_year(year: np.ndarray, per_year: int | None = 12) -> np.ndarray:
-    """Decimal years by which systems are assigned to eras; see :meth:`CollapsedRegression.of`."""
-    return year if per_year is None else (np.floor(year * per_year) + 0.5) / per_year
-
-
-def _log_sigma(prior: EraPrior, n_systems: int) -> np.ndarray:
-    spacing = min(_SPACING / np.sqrt(2 * n_systems), prior.log_sigma_sd / 2)
-    steps = int(np.ceil(_REACH * prior.log_sigma_sd / spacing))
-    return np.log(prior.sigma_median) + spacing * np.arange(-steps, steps + 1)
 
 
 def _of_each_scatter(sums, weight, log_prior, spans):

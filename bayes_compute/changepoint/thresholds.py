@@ -40,6 +40,8 @@ class Thresholds:
         Nodes of the drift, ascending.
     drift_mass : ndarray
         Prior probability of each.
+    widest : float
+        No cell of the capacity is wider [log10 parameters].
     """
 
     capacity: np.ndarray
@@ -48,6 +50,7 @@ class Thresholds:
     log_mass: np.ndarray
     drifts: np.ndarray
     drift_mass: np.ndarray
+    widest: float
 
     @classmethod
     def of(
@@ -67,13 +70,13 @@ class Thresholds:
         return cls._on(observations, prior, widest, drifts, np.ones(n_drifts, dtype=bool))
 
     def finer(
-        self, observations: Observations, prior: RegimePrior, widest: float, weight: np.ndarray
+        self, observations: Observations, prior: RegimePrior, weight: np.ndarray
     ) -> "Thresholds | None":
         """Lay out nodes on drifts that are 1.5 sds of their posterior apart, or closer.
 
         Parameters
         ----------
-        observations, prior, widest
+        observations, prior
             As in :meth:`of`.
         weight : ndarray, shape (H,)
             Posterior probability of the nodes; finer drifts are near these only.
@@ -89,7 +92,7 @@ class Thresholds:
             return None
         drifts = _even(prior.drift, parts * (n - 1) + 1)
         near = np.abs(drifts[:, None] - np.unique(self.drift)).min(axis=1) < step
-        return self._on(observations, prior, widest, drifts, near)
+        return self._on(observations, prior, self.widest, drifts, near)
 
     @classmethod
     def _on(
@@ -113,7 +116,15 @@ class Thresholds:
         n_capacities = [len(part[0]) for part in parts]
         capacity, width, mass = (np.concatenate(part) for part in zip(*parts, strict=True))
         log_mass = np.log(mass * np.repeat(drift_mass, n_capacities))
-        return cls(capacity, np.repeat(drifts, n_capacities), width, log_mass, drifts, drift_mass)
+        return cls(
+            capacity,
+            np.repeat(drifts, n_capacities),
+            width,
+            log_mass,
+            drifts,
+            drift_mass,
+            widest,
+        )
 
     def only(self, nodes: np.ndarray) -> "Thresholds":
         """Some of the nodes."""
@@ -175,12 +186,12 @@ class Thresholds:
     def ends(
         self, prior: Density, capacity: np.ndarray, drift: np.ndarray
     ) -> Iterator[tuple[str, None, float, float, float]]:
-        """Shares of draws in the outermost cells of the capacity, and at the outermost drifts.
+        """Shares of draws within a cell of the ends of the capacity, and at the outermost drifts.
 
         See :meth:`bayes_compute.changepoint.regimes.ThresholdRegimes.grid_ends`; ``prior`` is that
         of the capacity.
         """
-        low, high = float(prior.ppf(_TAIL)) + 0.1, float(prior.isf(_TAIL)) - 0.1
+        low, high = float(prior.ppf(_TAIL)) + self.widest, float(prior.isf(_TAIL)) - self.widest
         yield "capacity", None, low, float(np.mean(capacity < low)), float(prior.cdf(low))
         yield "capacity", None, high, float(np.mean(capacity > high)), float(prior.sf(high))
         for node, mass in zip(self.drifts[[0, -1]], self.drift_mass[[0, -1]], strict=True):

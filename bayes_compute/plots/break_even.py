@@ -8,8 +8,10 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
+from bayes_compute.assumptions import draw_each
 from bayes_compute.ceilings import break_even as ceiling
-from bayes_compute.ceilings.price_performance import assumed_draws, frontier
+from bayes_compute.ceilings.price_performance import frontier
+from bayes_compute.draws import count
 from bayes_compute.plots.canvas import COLOURS, STYLE, axes_or_new, legend_above
 from bayes_compute.plots.fitted import level_text
 
@@ -40,7 +42,7 @@ def break_even(
         source = json.loads(dt.attrs["data"])
         data = ceiling.observe(source["tables"][0]["as_of"], source["transition"])
     posterior = dt["posterior"].to_dataset()
-    assumed = assumed_draws(posterior, ceiling.ASSUMPTIONS, np.random.default_rng(1))
+    assumed = draw_each(ceiling.ASSUMPTIONS, count(posterior), np.random.default_rng(1))
     tail = (1 - float(dt.attrs["interval_prob"])) / 2
     at = [tail, 0.5, 1 - tail]
     largest = data.prices.entered & (data.prices.year >= _YEARS[0])

@@ -4,13 +4,19 @@ import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullLocator
 
 from bayes_compute.ceilings.power import ASSUMPTIONS, SERIES, largest_site, observe
-from bayes_compute.plots.bands import as_of, band
-from bayes_compute.plots.canvas import COLOURS, MARKERS, STYLE, axes_or_new, legend_above
+from bayes_compute.plots.bands import ahead, band, opened
+from bayes_compute.plots.canvas import COLOURS, MARKERS, STYLE, legend_above
 
-_TICKS = {5: "100 kW", 6: "1 MW", 7: "10 MW", 8: "100 MW", 9: "1 GW", 10: "10 GW", 11: "100 GW"}
+_TICKS: dict[float, str] = {
+    6: "1 MW",
+    7: "10 MW",
+    8: "100 MW",
+    9: "1 GW",
+    10: "10 GW",
+    11: "100 GW",
+}
 
 
 @mpl.rc_context(STYLE)
@@ -28,11 +34,9 @@ def power(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     -------
     matplotlib.axes.Axes
     """
-    ax = axes_or_new(ax)
-    posterior, prob = dt["posterior"].dataset, float(dt.attrs["interval_prob"])
-    data = observe(as_of(dt))
-    last = np.ceil(data.year.max()) + 5
-    year = np.linspace(data.year.min(), last, 101)
+    ax, posterior, prob, as_of = opened(dt, ax)
+    data = observe(as_of)
+    year = ahead(ax, data.year, _TICKS)
     for k, series in enumerate(SERIES):
         here = data.series == k
         first = here & (data.rank == 0)
@@ -60,8 +64,6 @@ def power(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     low, high = np.log10(limit.median) + np.log10(limit.factor) * np.array([-1, 1])
     ax.axhspan(low, high, color="0.5", alpha=0.15, linewidth=0)
     ax.axhline(np.log10(limit.median), color="0.5", label="limit of one site (assumed)")
-    ax.set(xlim=(year[0] - 0.2, last), xlabel="Date", ylabel="Power", ylim=(5.3, 11))
-    ax.set_yticks([t for t in _TICKS if t > 5], [name for t, name in _TICKS.items() if t > 5])
-    ax.yaxis.set_minor_locator(NullLocator())
+    ax.set(xlabel="Date", ylabel="Power", ylim=(5.3, 11))
     legend_above(ax, "", ncols=3)
     return ax

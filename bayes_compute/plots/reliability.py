@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 
 from bayes_compute.ceilings.failures import goodput
 from bayes_compute.ceilings.reliability import recovery_share
-from bayes_compute.plots.bands import as_of, band
-from bayes_compute.plots.canvas import COLOURS, STYLE, axes_or_new, legend_above
+from bayes_compute.plots.bands import band, opened
+from bayes_compute.plots.canvas import COLOURS, STYLE, legend_above
 
 
 @mpl.rc_context(STYLE)
@@ -26,8 +26,7 @@ def reliability(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     -------
     matplotlib.axes.Axes
     """
-    ax = axes_or_new(ax)
-    posterior, prob = dt["posterior"].dataset, float(dt.attrs["interval_prob"])
+    ax, posterior, prob, as_of = opened(dt, ax)
     accelerators = np.logspace(2.5, 7, 181)
     useful = accelerators * (1 - recovery_share(posterior, accelerators))
     ax.plot(accelerators, accelerators, color="0.5", linestyle=(0, (4, 2)), linewidth=1)
@@ -45,7 +44,7 @@ def reliability(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
         va="top",
         color=COLOURS[1],
     )
-    reported = goodput(as_of(dt))
+    reported = goodput(as_of)
     ax.scatter(
         reported["accelerators"],
         reported["accelerators"] * reported["share"],

@@ -4,11 +4,10 @@ import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.ticker import NullLocator
 
 from bayes_compute.ceilings.run_length import GROUPS, largest_runs, longest_useful, observe
-from bayes_compute.plots.bands import as_of, band
-from bayes_compute.plots.canvas import COLOURS, MARKERS, STYLE, axes_or_new, legend_above
+from bayes_compute.plots.bands import ahead, band, opened
+from bayes_compute.plots.canvas import COLOURS, MARKERS, STYLE, legend_above
 
 _TICKS = {24: "1 day", 168: "1 week", 730.5: "1 month", 2191.5: "3 months", 8766: "1 year"}
 
@@ -28,9 +27,9 @@ def run_length(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     -------
     matplotlib.axes.Axes
     """
-    ax = axes_or_new(ax)
-    posterior, prob = dt["posterior"].dataset, float(dt.attrs["interval_prob"])
-    data = observe(as_of(dt))
+    ax, posterior, prob, as_of = opened(dt, ax)
+    data = observe(as_of)
+    year = ahead(ax, data.year, {np.log10(hours): name for hours, name in _TICKS.items()})
     rest = data.group > 0
     ax.scatter(
         data.year[rest], data.log10_hours[rest], s=8, color="0.75", label="other notable systems"
@@ -44,8 +43,6 @@ def run_length(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
         zorder=3,
         label=f"{GROUPS[0]} models",
     )
-    last = np.ceil(data.year.max()) + 5
-    year = np.linspace(data.year.min(), last, 101)
     typical = largest_runs(posterior, year)
     band(ax, year, typical, prob, COLOURS[0], "their trend")
     limit = longest_useful(len(typical))
@@ -57,9 +54,6 @@ def run_length(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
         COLOURS[1],
         "a longer run is overtaken (assumed)",
     )
-    ax.set(xlim=(year[0] - 0.2, last), ylim=(0.8, 4.6), xlabel="Publication date")
-    ax.set_ylabel("Length of the training run")
-    ax.set_yticks(np.log10([*_TICKS]), [*_TICKS.values()])
-    ax.yaxis.set_minor_locator(NullLocator())
+    ax.set(xlabel="Publication date", ylabel="Length of the training run", ylim=(0.8, 4.6))
     legend_above(ax, "", ncols=2)
     return ax

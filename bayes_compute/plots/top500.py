@@ -1,7 +1,5 @@
 """The largest machine by year, under both hypotheses."""
 
-import json
-
 import matplotlib as mpl
 import numpy as np
 import xarray as xr
@@ -9,7 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from bayes_compute.ceilings import top500 as ceiling
-from bayes_compute.plots.canvas import COLOURS, STYLE, axes_or_new, legend_above
+from bayes_compute.plots.bands import opened
+from bayes_compute.plots.canvas import COLOURS, STYLE, legend_above
 from bayes_compute.plots.fitted import level_text
 
 _AHEAD = 8  # years beyond the last list
@@ -31,9 +30,8 @@ def top500(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     -------
     matplotlib.axes.Axes
     """
-    ax = axes_or_new(ax)
-    capacity = ceiling.observe(json.loads(dt.attrs["data"])["as_of"])
-    posterior, prob = dt["posterior"].dataset, float(dt.attrs["interval_prob"])
+    ax, posterior, prob, as_of = opened(dt, ax)
+    capacity = ceiling.observe(as_of)
     last = capacity.list_year[-1]
     ax.step(capacity.list_year, capacity.log10_sum, "-", where="post", color="0.7", linewidth=1)
     ax.step(capacity.list_year, capacity.log10_first, "-", where="post", color="0.3", linewidth=1)

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from bayes_compute.assumptions import Assumption, assume
+from bayes_compute.assumptions import Assumption, assume, draw_each
 from bayes_compute.ceilings import available as ceilings
 from bayes_compute.ceilings.available import CEILINGS, Available, available
+from bayes_compute.draws import arrays, shuffled
 from bayes_compute.errors import InputError
 from bayes_compute.observations import Observations, decimal_year
 from bayes_compute.projection import arrivals
@@ -123,13 +124,13 @@ def systems_to_come(
     now, vintage = decimal_year(
         pd.to_datetime([source["as_of"], source.get("vintage", source["as_of"])])
     )
-    p = _draws(dt["posterior"].dataset, rng)
+    p = arrays(shuffled(dt["posterior"].dataset, _DRAWS, rng))
     n = len(p["growth_mean"])
     grid = np.concatenate([np.arange(-PAST, 1) + now, decimal_year(dates)])
     held = holders(observations)
     known = held.loc[held["year"] <= decimal_year(pd.to_datetime([until]))[0]]
     allowed = available(until, grid, n, stated, seed, progress).given(known, rng)
-    assumed = {name: stated[name].draw(n, rng) for name in arrivals.ASSUMPTIONS}
+    assumed = draw_each({name: stated[name] for name in arrivals.ASSUMPTIONS}, n, rng)
     rate = arrivals.rate(observations, now, vintage, assumed, rng)
     eras = eras_to_come(p, float(observations.year[0]), now, rng)
     lately = np.isfinite(observations.log10_flop)
@@ -193,14 +194,6 @@ def _expected_parameters(dt: xr.DataTree) -> dict | None:
             "expected one of this version; fit again"
         )
     return json.loads(dt.attrs["expected_parameters"])
-
-
-def _draws(posterior: xr.Dataset, rng: np.random.Generator) -> dict[str, np.ndarray]:
-    """Draws of all chains in random order, so many as are used."""
-    flat = posterior.stack(sample=("chain", "draw")).transpose("sample", ...)
-    size = flat.sizes["sample"]
-    kept = np.concatenate([rng.permutation(size) for _ in range(-(-_DRAWS // size))])[:_DRAWS]
-    return {str(name): values.to_numpy()[kept] for name, values in flat.data_vars.items()}
 
 
 def _labelled(

@@ -15,10 +15,11 @@ from scipy.integrate import quad
 import bayes_compute as bc
 from bayes_compute import plots
 from bayes_compute import systems as reading
+from bayes_compute.assumptions import draw_each
 from bayes_compute.ceilings import break_even as ceiling
 from bayes_compute.ceilings import price_performance as market_of
-from bayes_compute.ceilings.price_performance import flat
 from bayes_compute.ceilings.prices import MARKETS
+from bayes_compute.draws import count, flat
 from bayes_compute.models import break_even as model
 from bayes_compute.systems import data_folder
 
@@ -42,7 +43,7 @@ def posterior(fitted):
 
 @pytest.fixture(scope="module")
 def assumed(posterior):
-    return market_of.assumed_draws(posterior, ceiling.ASSUMPTIONS, np.random.default_rng(3))
+    return draw_each(ceiling.ASSUMPTIONS, count(posterior), np.random.default_rng(3))
 
 
 def interval(draws, prob=0.9):

@@ -14,10 +14,12 @@ from matplotlib.figure import Figure
 import bayes_compute as bc
 from bayes_compute import plots
 from bayes_compute import systems as reading
+from bayes_compute.assumptions import draw_each
 from bayes_compute.ceilings import price_performance as ceiling
 from bayes_compute.ceilings import prices as observed
-from bayes_compute.ceilings.price_performance import ERAS, REFERENCE_YEAR, bent, flat
+from bayes_compute.ceilings.price_performance import ERAS, REFERENCE_YEAR, bent
 from bayes_compute.ceilings.prices import MARKETS
+from bayes_compute.draws import count, flat
 from bayes_compute.models import price_performance as model
 from bayes_compute.systems import data_folder
 
@@ -93,7 +95,7 @@ def posterior(fitted):
 
 @pytest.fixture(scope="module")
 def assumed(posterior):
-    return ceiling.assumed_draws(posterior, ceiling.ASSUMPTIONS, np.random.default_rng(3))
+    return draw_each(ceiling.ASSUMPTIONS, count(posterior), np.random.default_rng(3))
 
 
 def interval(draws, prob=0.9):

@@ -18,6 +18,7 @@ from bayes_compute import plots, systems
 from bayes_compute.assumptions import Assumption
 from bayes_compute.ceilings import top500 as ceiling
 from bayes_compute.changepoint.evidence import ConjugatePrior, transitions
+from bayes_compute.draws import arrays
 from bayes_compute.errors import InputError
 from bayes_compute.facts import load_facts
 from bayes_compute.models import top500 as model
@@ -117,15 +118,14 @@ def test_a_quantile_of_the_date_is_where_its_probability_has_passed():
 
 
 def test_date_agrees_with_its_conditional_distribution(data, fitted):
-    draws = ceiling.flat(fitted["posterior"].dataset)
+    draws = arrays(fitted["posterior"].dataset)
     edges = model.transition_edges(data)
     middle = (edges[1:] + edges[:-1]) / 2
     mean = []
-    for s in range(0, draws.sizes["s"], 50):
-        one = draws.isel(s=s)
-        each = model._rises_by_date(data, one["growth"].to_numpy(), float(one["walk_sd"])).eval()
+    date = draws["transition_year"]
+    for s in range(0, len(date), 50):
+        each = model._rises_by_date(data, draws["growth"][s], float(draws["walk_sd"][s])).eval()
         mean.append(np.exp(each - logsumexp(each)) @ middle)
-    date = draws["transition_year"].to_numpy()
     error = date.std() / np.sqrt(len(mean))
     assert abs(np.mean(mean) - date.mean()) < 5 * error
 

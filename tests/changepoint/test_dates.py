@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 
 from bayes_compute.changepoint.dates import DateCells, around, flat
-from bayes_compute.changepoint.regression import CollapsedRegression, EraPrior
+from bayes_compute.changepoint.era_prior import EraPrior
+from bayes_compute.changepoint.regression import CollapsedRegression
 from bayes_compute.errors import InputError
 
 YEAR = np.array([2004.3, 2007.1, 2007.1, 2010.0, 2012.5, 2012.5, 2019.7])

@@ -6,7 +6,8 @@ from dense import DenseTwin, made_up, many, small
 from scipy import integrate, stats
 
 from bayes_compute.changepoint import eras, moments
-from bayes_compute.changepoint.regression import CollapsedRegression, EraPrior
+from bayes_compute.changepoint.era_prior import EraPrior
+from bayes_compute.changepoint.regression import CollapsedRegression
 from bayes_compute.changepoint.statistics import cumulative_sums, quantise
 
 PRIOR = EraPrior(level_mean=16.0, level_sd=3.0, sigma_median=1.2, log_sigma_sd=0.5)

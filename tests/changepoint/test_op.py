@@ -11,13 +11,15 @@ from pytensor.compile import maker
 from pytensor.compile.mode import Mode
 from scipy import stats
 
+from bayes_compute.changepoint.era_prior import EraPrior
+from bayes_compute.changepoint.hyperparameters import Hyperparameters
 from bayes_compute.changepoint.op import collapsed_log_likelihood
 from bayes_compute.changepoint.regimes import (
     RegimeHyperparameters,
     RegimePrior,
     ThresholdRegimes,
 )
-from bayes_compute.changepoint.regression import CollapsedRegression, EraPrior, Hyperparameters
+from bayes_compute.changepoint.regression import CollapsedRegression
 from bayes_compute.models import three_eras
 from bayes_compute.observations import Observations
 

@@ -15,6 +15,7 @@ from bayes_compute.changepoint.regimes import (
     RegimePrior,
     ThresholdRegimes,
 )
+from bayes_compute.changepoint.thresholds import Thresholds
 
 PRIOR = RegimePrior(
     level_mean=(16.0, 17.0, 19.0),
@@ -336,6 +337,16 @@ def test_drifts_stand_for_the_prior_around_them(n_drifts, nothing_is_hopeless):
         weight = regimes.probability(regimes.mode).sum(axis=0)
         sd = np.sqrt(np.cov(nodes.drift, aweights=weight, ddof=0))
         assert step < 2 * sd
+
+
+@pytest.mark.parametrize("widest", [0.1, 0.3])
+def test_ends_of_the_capacity_are_as_wide_as_its_cells(widest):
+    nodes, prior = Thresholds.of(some_systems(), PRIOR, widest, n_drifts=1), PRIOR.capacity
+    low, high = prior.ppf(1e-6) + widest, prior.isf(1e-6) - widest
+    capacity = np.array([low - 0.01, low + 0.01, 8.0, high - 0.01, high + 0.01])
+    (_, _, *below), (_, _, *above), *_ = nodes.ends(prior, capacity, np.full(5, PRIOR.drift.mean()))
+    np.testing.assert_allclose(below, [low, 0.2, prior.cdf(low)], rtol=1e-12)
+    np.testing.assert_allclose(above, [high, 0.2, prior.sf(high)], rtol=1e-12)
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])

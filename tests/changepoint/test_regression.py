@@ -10,12 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from bayes_compute.changepoint.regression import (
-    CollapsedRegression,
-    EraPrior,
-    Hyperparameters,
-    era_year,
-)
+from bayes_compute.changepoint.dates import era_year
+from bayes_compute.changepoint.era_prior import EraPrior
+from bayes_compute.changepoint.hyperparameters import Hyperparameters
+from bayes_compute.changepoint.regression import CollapsedRegression
 
 PRIOR = EraPrior(level_mean=16.0, level_sd=3.0, sigma_median=1.2, log_sigma_sd=0.5)
 AT = Hyperparameters(0.35, 0.2, np.array([0.4, -0.4]))

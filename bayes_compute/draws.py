@@ -1,0 +1,83 @@
+"""Draws of a fit: of all chains in a row, shuffled, or resampled by weight."""
+
+import numpy as np
+import xarray as xr
+
+
+def count(posterior: xr.Dataset) -> int:
+    """Number of draws S, of all chains together."""
+    return posterior.sizes["chain"] * posterior.sizes["draw"]
+
+
+def flat(posterior: xr.Dataset, name: str) -> np.ndarray:
+    """Draws of a variable along one leading dimension, chain by chain, shape (S, ...)."""
+    values = posterior[name].transpose("chain", "draw", ...).to_numpy()
+    return values.reshape(-1, *values.shape[2:])
+
+
+def arrays(posterior: xr.Dataset) -> dict[str, np.ndarray]:
+    """Draws of every variable as :func:`flat` gives them."""
+    return {str(name): flat(posterior, str(name)) for name in posterior.data_vars}
+
+
+def taken(posterior: xr.Dataset, number: np.ndarray) -> xr.Dataset:
+    """Some draws in place of all.
+
+    Parameters
+    ----------
+    posterior : xarray.Dataset
+    number : ndarray of int, shape (chains, draws)
+        Of the draws to take, counted chain by chain from 0; they are labelled anew.
+    """
+    lead = ("chain", "draw")
+    found = {}
+    for name, values in posterior.data_vars.items():
+        dims = (*lead, *(dim for dim in values.dims if dim not in lead))
+        found[name] = (dims, flat(posterior, str(name))[number])
+    coords = posterior.drop_vars(lead, errors="ignore").coords
+    labels = {dim: np.arange(size) for dim, size in zip(lead, number.shape, strict=True)}
+    return xr.Dataset(found, coords).assign_coords(labels)
+
+
+def shuffled(posterior: xr.Dataset, n: int, rng: np.random.Generator) -> xr.Dataset:
+    """Draws of all chains in random order, n of them, as one chain; each again where n > S."""
+    size = count(posterior)
+    number = np.concatenate([rng.permutation(size) for _ in range(-(-n // size))])[:n]
+    return taken(posterior, number[None])
+
+
+def resampled(
+    log_weight: np.ndarray | None, shape: tuple[int, int], rng: np.random.Generator
+) -> tuple[np.ndarray, dict[str, float]]:
+    """Resample draws in proportion to their weights, chain by chain.
+
+    Weights are Pareto smoothed (Vehtari et al. 2024, arXiv:1507.02646); copies of a draw stay side
+    by side, so that the effective sample size counts them as what they are.
+
+    Parameters
+    ----------
+    log_weight : ndarray, shape (S,), optional
+        Where draws have weights.
+    shape : (int, int)
+        Numbers of chains and of draws of each.
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    number : ndarray of int, shape (chains, draws)
+        Of the draws to take, counted chain by chain from 0.
+    diagnostics : dict
+        ``pareto_k``, where there are weights.
+    """
+    every = np.arange(shape[0] * shape[1]).reshape(shape)
+    if log_weight is None or np.ptp(log_weight) == 0:
+        return every, {}
+    from arviz_stats.base.array import array_stats
+
+    smoothed, pareto_k = array_stats.psislw(-log_weight)
+    number = []
+    for mine, part in zip(every, smoothed.reshape(shape), strict=True):
+        cumulative = np.cumsum(np.exp(part - part.max()))
+        even = (np.arange(len(mine)) + rng.random()) / len(mine)
+        number.append(mine[np.searchsorted(cumulative, even * cumulative[-1])])
+    return np.stack(number), {"pareto_k": float(pareto_k)}
