@@ -1,4 +1,4 @@
-"""The two ways an answer can be refused: the input was wrong, or the fit cannot be trusted."""
+"""Why there is no answer: the input was wrong, a fit cannot be trusted, work was cut off."""
 
 
 class InputError(ValueError):
@@ -21,3 +21,7 @@ class NotConverged(RuntimeError):  # noqa: N818 - the public name says what happ
     def __init__(self, message: str, diagnostics: dict | None = None) -> None:
         super().__init__(message)
         self.diagnostics = diagnostics or {}
+
+
+class Unfinished(RuntimeError):  # noqa: N818 - the public name says what happened
+    """Work was cut off before its end; what was finished is kept (exit status 1)."""

@@ -10,7 +10,7 @@ from bayes_compute.changepoint.hyperparameters import some_of
 from bayes_compute.changepoint.mixture import MixtureRegimes
 from bayes_compute.changepoint.regimes import ThresholdRegimes
 from bayes_compute.changepoint.regression import CollapsedRegression
-from bayes_compute.summaries import summary
+from bayes_compute.summaries import convergence, quantities
 
 type Likelihood = CollapsedRegression | ThresholdRegimes | MixtureRegimes
 
@@ -59,7 +59,7 @@ def diagnose(tree: xr.DataTree, likelihood: Likelihood | None, without: dict[str
     Parameters
     ----------
     tree : xarray.DataTree
-        A fit with its ``prior``, ``posterior`` and ``sample_stats``.
+        A fit with its ``posterior`` and ``sample_stats``.
     likelihood : Likelihood, optional
         What was sampled, with the cells of its dates.
     without : dict of float
@@ -70,7 +70,8 @@ def diagnose(tree: xr.DataTree, likelihood: Likelihood | None, without: dict[str
     dict
         Worst values, the gate, and ``failures``: quantity, what of it, got, expected, remedy.
     """
-    table = summary(tree)
+    draws = quantities(tree["posterior"].dataset)
+    table = {name: convergence(values) for name, values in draws.items()}
     diverging = tree["sample_stats"]["diverging"].to_numpy()
     failures: list[dict] = []
 
@@ -82,11 +83,11 @@ def diagnose(tree: xr.DataTree, likelihood: Likelihood | None, without: dict[str
             failures.append(row | {"remedy": remedy})
 
     longer = "try twice the --draws and --tune"
-    for name, row in table.to_dict(orient="index").items():
+    for name, row in table.items():
         for what, limit in (("ess_bulk", GATE["ess"]), ("ess_tail", GATE["ess"])):
-            hold(str(name), what, float(row[what]), row[what] >= limit, f"at least {limit}", longer)
-        r_hat = float(row["r_hat"])
-        hold(str(name), "r_hat", r_hat, r_hat <= GATE["r_hat"], f"at most {GATE['r_hat']}", longer)
+            hold(name, what, float(row[what]), row[what] >= limit, f"at least {limit}", longer)
+        r_hat = row["r_hat"]
+        hold(name, "r_hat", r_hat, r_hat <= GATE["r_hat"], f"at most {GATE['r_hat']}", longer)
     share, limit = float(diverging.mean()), GATE["divergences"]
     remedy = "the priors may fight the data: look at them with --flat-dates and without"
     hold("sampler", "share of divergences", share, share <= limit, f"at most {limit}", remedy)
@@ -98,9 +99,9 @@ def diagnose(tree: xr.DataTree, likelihood: Likelihood | None, without: dict[str
         hold(name, f"share of draws piled up at {edge}", got, got <= limit, f"at most {limit:.2g}",
              remedy)  # fmt: skip
     return {
-        "worst_r_hat": float(table["r_hat"].to_numpy().max()),
-        "smallest_ess_bulk": int(table["ess_bulk"].to_numpy().min()),
-        "smallest_ess_tail": int(table["ess_tail"].to_numpy().min()),
+        "worst_r_hat": max(row["r_hat"] for row in table.values()),
+        "smallest_ess_bulk": min(row["ess_bulk"] for row in table.values()),
+        "smallest_ess_tail": min(row["ess_tail"] for row in table.values()),
         "divergences": int(diverging.sum()),
         **without,
         "gate": GATE,

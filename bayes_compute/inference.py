@@ -6,24 +6,19 @@ The sampler is nutpie's NUTS. A fit that fails :mod:`bayes_compute.gate` raises
 
 import json
 import os
-from importlib import import_module
 from importlib.metadata import version
-from types import ModuleType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from bayes_compute.changepoint.hyperparameters import hyperparameters
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR
-from bayes_compute.draws import resampled, taken
 from bayes_compute.errors import InputError, NotConverged
-from bayes_compute.gate import diagnose, left_out
+from bayes_compute.gate import diagnose
 from bayes_compute.groups import in_all_units, per_system, with_drawn
+from bayes_compute.posterior import draw_posterior, eras, script
 from bayes_compute.provenance import UNITS, prior_text, provenance
-
-if TYPE_CHECKING:  # slow to import
-    from bayes_compute.sampling import CompiledDensity
 
 
 def fit(
@@ -77,7 +72,7 @@ def fit(
     from bayes_compute.sampling import prior_draws
 
     _check_arguments(draws, tune, chains, prob)
-    module = _model(model)
+    module = script(model)
     sampler = {
         "name": "nutpie",
         "version": version("nutpie"),
@@ -91,47 +86,25 @@ def fit(
         tree = _sampled_whole(model, module.build(observations), sampler, progress, accept)
         tree.attrs |= provenance(model, observations.source, sampler, prob, module.UNITS)
         return _checked(tree, None, {})
-    if not getattr(module, "USES_UNDISCLOSED", False):
-        observations = observations.with_compute
-    pm_model = module.build(observations, flat_dates=flat_dates)
-    likelihood = module.regression(observations, flat_dates)  # as `build` does: cached
-    to_sample = likelihood.focused(likelihood.SAMPLED_WITHOUT)
-    sampled, sample_stats = _density(model, pm_model).sample(
-        to_sample.data,
-        draws=draws,
-        tune=tune,
-        chains=chains,
-        cores=min(chains, os.process_cpu_count() or 1),
-        seed=seed,
-        progress=progress,
-    )
-    rng = np.random.default_rng([seed, chains, draws])
-    at = hyperparameters(sampled, likelihood.Point)
-    to_draw = likelihood.focused(likelihood.DRAWN_WITHOUT, at)
-    drawn = to_draw.draw(at, rng)
-    number, pareto_k = resampled(drawn.pop("log_weight", None), (chains, draws), rng)
-    kept = number.ravel()
-    at = at._make(member[kept] for member in at)
-    drawn = in_all_units({name: values[kept] for name, values in drawn.items()})
-    systems = likelihood.systems(observations, at, drawn, rng)
-    drawn.pop("regime", None)
-    log_prior = likelihood.log_prior(drawn)
-    coords = {"era": list(module.ERAS), "transition": list(module.TRANSITIONS)}
-    sampled = sampled.assign_coords(domain=list(observations.domains))
-    posterior = with_drawn(taken(sampled, number), drawn, coords)
-    before = prior_draws(pm_model, seed).assign_coords(domain=list(observations.domains))
-    prior = likelihood.draw_prior(hyperparameters(before, likelihood.Point), rng)
+    given = {name: sampler[name] for name in ("draws", "tune", "chains", "seed")}
+    found = draw_posterior(model, observations, **given, flat_dates=flat_dates, progress=progress)
+    observations, likelihood = found.observations, found.likelihood
+    systems = likelihood.systems(observations, found.at, found.drawn, found.rng)
+    coords = eras(module)
+    log_prior = likelihood.log_prior(found.drawn)
+    before = prior_draws(found.model, seed).assign_coords(domain=list(observations.domains))
+    prior = likelihood.draw_prior(hyperparameters(before, likelihood.Point), found.rng)
     tree = xr.DataTree.from_dict(
         {
             "prior": with_drawn(before, in_all_units(prior), coords),
-            "posterior": posterior,
-            "log_prior": with_drawn(posterior, log_prior, coords)[[*log_prior]],
-            "sample_stats": sample_stats,
-            **per_system(systems, observations, posterior),
+            "posterior": found.draws,
+            "log_prior": with_drawn(found.draws, log_prior, coords)[[*log_prior]],
+            "sample_stats": found.sample_stats,
+            **per_system(systems, observations, found.draws),
         }
     )
     tree.attrs = provenance(model, observations.source, sampler, prob, UNITS) | {
-        "priors": json.dumps(prior_text(pm_model, likelihood, coords["transition"])),
+        "priors": json.dumps(prior_text(found.model, likelihood, coords["transition"])),
         "reference_year": REFERENCE_YEAR,
         "flat_dates": int(flat_dates),
     }
@@ -139,8 +112,7 @@ def fit(
         level, after = likelihood.prior.expected(np.array([0.0, 1.0])).T
         expected = {"level": level.tolist(), "growth": (after - level).tolist()}
         tree.attrs["expected_parameters"] = json.dumps(expected)
-    left = left_out(likelihood, to_sample, to_draw, at) | pareto_k
-    return _checked(tree, likelihood, left)
+    return _checked(tree, likelihood, found.left)
 
 
 def _sampled_whole(
@@ -189,32 +161,3 @@ def _check_arguments(draws: int, tune: int, chains: int, prob: float) -> None:
             )
     if not 0 < prob < 1:
         raise InputError(f"prob: got {prob:g}; expected a probability between 0 and 1, such as 0.9")
-
-
-def _model(name: str) -> ModuleType:
-    from bayes_compute import models
-
-    home = f"{models.__name__}.{name}"
-    try:
-        if not name.isidentifier():
-            raise ModuleNotFoundError(name=home)
-        return import_module(home)
-    except ModuleNotFoundError as error:
-        if error.name != home:
-            raise
-        raise InputError(
-            f"model: got {name!r}; expected one of those that `bayes-compute models` lists"
-        ) from None
-
-
-_DENSITIES: dict[tuple[str, int], "CompiledDensity"] = {}
-
-
-def _density(model: str, pm_model: Any) -> "CompiledDensity":
-    """Compile a model once in a process; other data are swapped in, which takes no time."""
-    from bayes_compute.sampling import CompiledDensity
-
-    key = (model, len(pm_model.coords["domain"]))
-    if key not in _DENSITIES:
-        _DENSITIES[key] = CompiledDensity(pm_model)
-    return _DENSITIES[key]

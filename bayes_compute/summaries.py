@@ -1,6 +1,7 @@
 """One row a quantity: median and interval, convergence, and how much of it is the prior's."""
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,8 @@ _FIRM = 0.8  # sd of log10 FLOP above which evidence is no figure that was colle
 
 TAILS = (0.05, 0.95)
 """Quantiles whose effective sample size is the tail ESS."""
+
+_OF_GROWTH = ("growth_factor", "doubling_time")  # growth in other units
 
 _READING_ORDER = (
     "transition_year",
@@ -78,10 +81,10 @@ def summary(dt: xr.DataTree, prob: float | None = None) -> pd.DataFrame:
     posterior, prior = dt["posterior"].dataset, dt["prior"].dataset
     rows = {}
     for variable in sorted(map(str, posterior.data_vars), key=_reading_position):
-        derived = variable in ("growth_factor", "doubling_time")
+        derived = variable in _OF_GROWTH
         source = "growth" if derived else variable
-        labels = list(_labelled(posterior[source]))
-        for (label, draws), (_, before) in zip(labels, _labelled(prior[source]), strict=True):
+        labels = list(labelled(posterior[source]))
+        for (label, draws), (_, before) in zip(labels, labelled(prior[source]), strict=True):
             row = _row(draws, before, prob)
             if derived:
                 row |= _derived(variable, row, draws, before)
@@ -216,7 +219,7 @@ def _reading_position(variable: str) -> tuple[int, str]:
     return (_READING_ORDER.index(variable) if known else len(_READING_ORDER), variable)
 
 
-def _labelled(variable: xr.DataArray):
+def labelled(variable: xr.DataArray) -> Iterator[tuple[str, np.ndarray]]:
     """Label (``[2]``) and draws (chain, draw) of each element of a variable."""
     named = [dim for dim in variable.dims if dim not in ("chain", "draw")]
     variable = variable.transpose("chain", "draw", *named)
@@ -231,8 +234,6 @@ def _quantiles(draws: np.ndarray, prob: float) -> np.ndarray:
 
 
 def _row(draws: np.ndarray, prior: np.ndarray, prob: float) -> dict:
-    from arviz_stats.sampling_diagnostics import ess
-
     lower, median, upper = _quantiles(draws, prob)
     sd, prior_sd = draws.std(ddof=1), prior.std(ddof=1)
     return {
@@ -241,11 +242,32 @@ def _row(draws: np.ndarray, prior: np.ndarray, prob: float) -> dict:
         "sd": sd,
         "lower": lower,
         "upper": upper,
+        **convergence(draws),
+        "prior_sd": prior_sd,
+        "largely_prior": bool(sd > LARGELY_PRIOR * prior_sd),
+    }
+
+
+def quantities(draws: xr.Dataset) -> dict[str, np.ndarray]:
+    """Draws (chain, draw) of every quantity by its name; of growth in OOM/year alone."""
+    found = {}
+    for variable in sorted(map(str, draws.data_vars), key=_reading_position):
+        if variable not in _OF_GROWTH:
+            found |= {variable + label: values for label, values in labelled(draws[variable])}
+    return found
+
+
+def convergence(draws: np.ndarray) -> dict[str, float]:
+    """R-hat and effective sample sizes of the draws of one quantity, (chain, draw).
+
+    Rank-normalised (Vehtari et al. 2021, doi:10.1214/20-BA1221).
+    """
+    from arviz_stats.sampling_diagnostics import ess
+
+    return {
         "r_hat": _r_hat(draws),
         "ess_bulk": round(float(ess(draws, method="bulk"))),
         "ess_tail": round(float(ess(draws, method="tail", prob=TAILS))),
-        "prior_sd": prior_sd,
-        "largely_prior": bool(sd > LARGELY_PRIOR * prior_sd),
     }
 
 

@@ -1,0 +1,149 @@
+"""Draws from the posterior: NUTS for what the closed form leaves, the rest drawn back exactly."""
+
+import os
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import xarray as xr
+
+from bayes_compute.changepoint.hyperparameters import hyperparameters
+from bayes_compute.draws import resampled, taken
+from bayes_compute.errors import InputError
+from bayes_compute.gate import left_out
+from bayes_compute.groups import in_all_units, with_drawn
+from bayes_compute.observations import Observations
+
+if TYPE_CHECKING:  # slow to import
+    import pymc as pm
+
+    from bayes_compute.sampling import CompiledDensity
+
+
+class Posterior(NamedTuple):
+    """Draws of a model of systems in eras, S of them, chain by chain.
+
+    Attributes
+    ----------
+    observations : Observations
+        What the model sees of those that it was given.
+    model : pm.Model
+    likelihood
+        What the model's ``regression`` gives.
+    at
+        Draws of its ``Point``, each member (S, ...).
+    drawn : dict of ndarray
+        What was integrated out, (S, ...), the regime of each system included where there is one.
+    draws : xarray.Dataset
+        All of these but the regimes, and growth in all units, labelled.
+    sample_stats : xarray.Dataset
+    left : dict of float
+        What :func:`~bayes_compute.gate.left_out` found, and ``pareto_k`` of weighted draws.
+    rng : numpy.random.Generator
+        For what follows from the draws.
+    """
+
+    observations: Observations
+    model: "pm.Model"
+    likelihood: Any
+    at: Any
+    drawn: dict[str, np.ndarray]
+    draws: xr.Dataset
+    sample_stats: xr.Dataset
+    left: dict[str, float]
+    rng: np.random.Generator
+
+
+def draw_posterior(
+    model: str,
+    observations: Observations,
+    *,
+    draws: int,
+    tune: int,
+    chains: int,
+    seed: int,
+    flat_dates: bool = False,
+    progress: bool = False,
+) -> Posterior:
+    """Draw from the posterior of a model of systems in eras.
+
+    Parameters
+    ----------
+    model : str
+    observations : Observations
+    draws, tune, chains, seed : int
+    flat_dates, progress : bool
+        All as :func:`bayes_compute.fit` takes them.
+    """
+    module = script(model)
+    if not getattr(module, "USES_UNDISCLOSED", False):
+        observations = observations.with_compute
+    pm_model = module.build(observations, flat_dates=flat_dates)
+    likelihood = module.regression(observations, flat_dates)  # as `build` does: cached
+    to_sample = likelihood.focused(likelihood.SAMPLED_WITHOUT)
+    sampled, sample_stats = _density(model, pm_model).sample(
+        to_sample.data,
+        draws=draws,
+        tune=tune,
+        chains=chains,
+        cores=min(chains, os.process_cpu_count() or 1),
+        seed=seed,
+        progress=progress,
+    )
+    rng = np.random.default_rng([seed, chains, draws])
+    at = hyperparameters(sampled, likelihood.Point)
+    to_draw = likelihood.focused(likelihood.DRAWN_WITHOUT, at)
+    drawn = to_draw.draw(at, rng)
+    number, pareto_k = resampled(drawn.pop("log_weight", None), (chains, draws), rng)
+    kept = number.ravel()
+    at = at._make(member[kept] for member in at)
+    drawn = {name: values[kept] for name, values in drawn.items()}
+    sampled = sampled.assign_coords(domain=list(observations.domains))
+    of_eras = {name: values for name, values in drawn.items() if name != "regime"}
+    return Posterior(
+        observations,
+        pm_model,
+        likelihood,
+        at,
+        drawn,
+        with_drawn(taken(sampled, number), in_all_units(of_eras), eras(module)),
+        sample_stats,
+        left_out(likelihood, to_sample, to_draw, at) | pareto_k,
+        rng,
+    )
+
+
+def script(name: str) -> ModuleType:
+    """Import a script of ``models``; an InputError if there is none of that name."""
+    from bayes_compute import models
+
+    home = f"{models.__name__}.{name}"
+    try:
+        if not name.isidentifier():
+            raise ModuleNotFoundError(name=home)
+        return import_module(home)
+    except ModuleNotFoundError as error:
+        if error.name != home:
+            raise
+        raise InputError(
+            f"model: got {name!r}; expected one of those that `bayes-compute models` lists"
+        ) from None
+
+
+def eras(module: ModuleType) -> dict[str, list[str]]:
+    """Labels of a model's eras and transitions."""
+    return {"era": list(module.ERAS), "transition": list(module.TRANSITIONS)}
+
+
+_DENSITIES: dict[tuple[str, int], "CompiledDensity"] = {}
+
+
+def _density(model: str, pm_model: Any) -> "CompiledDensity":
+    """Compile a model once in a process; other data are swapped in, which takes no time."""
+    from bayes_compute.sampling import CompiledDensity
+
+    key = (model, len(pm_model.coords["domain"]))
+    if key not in _DENSITIES:
+        _DENSITIES[key] = CompiledDensity(pm_model)
+    return _DENSITIES[key]
