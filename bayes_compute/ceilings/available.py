@@ -209,7 +209,7 @@ class Available:
         if name == "run_length":
             rate, length = np.minimum(self.machine, self.site), self.longest_useful
         if name in ("reliability", "run_length"):
-            rate = self.work(rate + 0 * self.machine)
+            rate = self.work(np.broadcast_to(rate, self.machine.shape))
         return rate + length + self.utilization + _SECONDS
 
     def binding(self, rented: bool = False) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Figures of a fit, for a paper: each takes the fit and, if wanted, the axes to draw on."""
 
+from bayes_compute.plots.backtest import backtest
 from bayes_compute.plots.break_even import break_even
 from bayes_compute.plots.canvas import SIZE, STYLE
 from bayes_compute.plots.capacity import parameter_gap
@@ -17,6 +18,7 @@ from bayes_compute.plots.trends import compute_over_time
 __all__ = [
     "SIZE",
     "STYLE",
+    "backtest",
     "break_even",
     "compute_over_time",
     "date_posterior",
