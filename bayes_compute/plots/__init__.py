@@ -1,6 +1,7 @@
 """Figures of a fit, for a paper: each takes the fit and, if wanted, the axes to draw on."""
 
 from bayes_compute.plots.break_even import break_even
+from bayes_compute.plots.calibration import calibration
 from bayes_compute.plots.canvas import SIZE, STYLE
 from bayes_compute.plots.capacity import parameter_gap
 from bayes_compute.plots.dates import date_posterior
@@ -18,6 +19,7 @@ __all__ = [
     "SIZE",
     "STYLE",
     "break_even",
+    "calibration",
     "compute_over_time",
     "date_posterior",
     "parameter_gap",
