@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bayes_compute import plots
+    from bayes_compute.calibration import calibrate
     from bayes_compute.changepoint.evidence import transitions
     from bayes_compute.errors import InputError, NotConverged
     from bayes_compute.facts import load_facts
@@ -37,6 +38,7 @@ __all__ = [
     "NotConverged",
     "Observations",
     "Readings",
+    "calibrate",
     "fit",
     "load_facts",
     "load_systems",
@@ -56,6 +58,7 @@ _HOME = {
     "NotConverged": "errors",
     "Observations": "observations",
     "Readings": "readings",
+    "calibrate": "calibration",
     "fit": "inference",
     "load_facts": "facts",
     "load_systems": "systems",

@@ -13,7 +13,15 @@ import typer
 from bayes_compute import __version__
 from bayes_compute.errors import InputError
 from bayes_compute.flop_command import flop
-from bayes_compute.jobs import complain, fit_into, load, models_by_line, project_into, since_then
+from bayes_compute.jobs import (
+    calibrate_into,
+    complain,
+    fit_into,
+    load,
+    models_by_line,
+    project_into,
+    since_then,
+)
 from bayes_compute.options import (
     AsOf,
     Assume,
@@ -28,9 +36,11 @@ from bayes_compute.options import (
     Model,
     Out,
     Quiet,
+    Scheduler,
     Seed,
     Selection,
     Tune,
+    Workers,
 )
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -182,6 +192,27 @@ def transitions(
     systems, observations = load(data, as_of, selection, fine_tunes)
     typer.echo(describe(systems) + "\n")
     typer.echo(transitions(observations, max_k=max_k).describe(ci))
+
+
+@app.command()
+def calibrate(
+    context: typer.Context,
+    model: Model,
+    data: Data = None,
+    as_of: AsOf = None,
+    selection: Selection = None,
+    fine_tunes: FineTunes = False,
+    replications: Annotated[int, typer.Option(min=10, help="Data sets to simulate.")] = 100,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder (results/calibrate/MODEL).")
+    ] = None,
+    seed: Seed = 1,
+    quiet: Quiet = False,
+) -> None:
+    """Simulation-based calibration: do fits find what was simulated, as often as they say?"""
+    calibrate_into(**context.params)
 
 
 app.command()(flop)

@@ -18,11 +18,11 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bayes_compute.errors import InputError, NotConverged, Unfinished
+from bayes_compute.provenance import versions
 from bayes_compute.results_folder import one_line, read_json, write_json
 
 if TYPE_CHECKING:  # slow to import
@@ -129,8 +129,7 @@ def code_digest() -> str:
     package, found = Path(__file__).parent, hashlib.sha256()
     for path in [*sorted(package.rglob("*.py")), *sorted(Path(models[0]).glob("*.py"))]:
         found.update(path.read_bytes())
-    libraries = ("pymc", "nutpie", "numba", "numpy", "scipy")
-    found.update(json.dumps([version(name) for name in libraries]).encode())
+    found.update(json.dumps(versions()).encode())
     return found.hexdigest()
 
 
@@ -207,7 +206,7 @@ def _cluster(scheduler: str | None, workers: int | None, n_tasks: int) -> Iterat
         if scheduler is None:
             n = min(workers or os.process_cpu_count() or 1, n_tasks)
             stack.enter_context(config.set({"distributed.nanny.pre-spawn-environ": _ONE_THREAD}))
-            here: Any = {"host": "127.0.0.1", "dashboard_address": None}
+            here: Any = {"host": "127.0.0.1", "dashboard_address": None, "silence_logs": "ERROR"}
             cluster = stack.enter_context(LocalCluster(n, threads_per_worker=1, **here))
             yield stack.enter_context(Client(cluster))
             return

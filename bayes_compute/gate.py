@@ -109,6 +109,16 @@ def diagnose(tree: xr.DataTree, likelihood: Likelihood | None, without: dict[str
     }
 
 
+def in_words(failures: list[dict]) -> str:
+    """One line of the failures that :func:`diagnose` found: the first, and how many more."""
+    first, *more = failures
+    others = f" (and {len(more)} more)" if more else ""
+    return (
+        f"{first['quantity']}: {first['what']} is {first['got']:.4g}, expected "
+        f"{first['expected']}{others}; {first['remedy']}"
+    )
+
+
 def _edges(tree: xr.DataTree, likelihood: Likelihood) -> Iterator[tuple[str, str, float, float]]:
     """Share of draws in the outermost cell of each date, and at the ends of other grids."""
     cells, posterior = likelihood.cells, tree["posterior"].to_dataset()

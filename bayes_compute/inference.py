@@ -15,7 +15,7 @@ import xarray as xr
 from bayes_compute.changepoint.hyperparameters import hyperparameters
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR
 from bayes_compute.errors import InputError, NotConverged
-from bayes_compute.gate import diagnose
+from bayes_compute.gate import diagnose, in_words
 from bayes_compute.groups import in_all_units, per_system, with_drawn
 from bayes_compute.posterior import draw_posterior, eras, script
 from bayes_compute.provenance import UNITS, prior_text, provenance
@@ -143,12 +143,8 @@ def _checked(tree: xr.DataTree, likelihood: Any, left: dict[str, float]) -> xr.D
     tree.attrs["diagnostics"] = json.dumps(diagnostics)
     tree.attrs["converged"] = int(not diagnostics["failures"])
     if diagnostics["failures"]:
-        first, *more = diagnostics["failures"]
-        others = f" (and {len(more)} more)" if more else ""
         raise NotConverged(
-            f"{tree.attrs['model']}: {first['quantity']}: {first['what']} is {first['got']:.4g}, "
-            f"expected {first['expected']}{others}; {first['remedy']}",
-            diagnostics,
+            f"{tree.attrs['model']}: {in_words(diagnostics['failures'])}", diagnostics
         )
     return tree
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import typer
 
-from bayes_compute.errors import InputError, NotConverged
+from bayes_compute.errors import InputError, NotConverged, Unfinished
 
 
 def load(data: str | None, as_of: str | None, selection: str | None, fine_tunes: bool):
@@ -160,6 +160,49 @@ def project_into(
     record = write_projection(fit, out)
     if not quiet:
         typer.echo("\nThe maximum:\n\n" + describe(record))
+
+
+def calibrate_into(
+    model: str,
+    data: str | None,
+    as_of: str | None,
+    selection: str | None,
+    fine_tunes: bool,
+    replications: int,
+    workers: int | None,
+    scheduler: str | None,
+    out: Path | None,
+    seed: int,
+    quiet: bool,
+) -> None:
+    """Calibrate a model on the design of a table; status 1 if it is not calibrated.
+
+    Parameters are those of the command ``calibrate``.
+    """
+    if model not in (known := scripts()):
+        raise InputError(f"model: got {model!r}; expected one of {', '.join(known)}")
+    from bayes_compute.calibration import calibrate
+    from bayes_compute.ranks import describe
+    from bayes_compute.report import write_calibration
+    from bayes_compute.results_folder import check_folder
+
+    _, observations = load(data, as_of, selection, fine_tunes)
+    out = check_folder(out or Path("results") / "calibrate" / model)
+    try:
+        ranks = calibrate(
+            model, observations, out / "fits", replications=replications, seed=seed,
+            scheduler=scheduler, workers=workers, progress=not quiet,
+        )  # fmt: skip
+    except Unfinished as cut_off:
+        complain(cut_off)
+        raise typer.Exit(1) from None
+    record = write_calibration(ranks, out)
+    if not quiet:
+        typer.echo(describe(record) + f"\nEverything is in {out}")
+    if not record["calibrated"]:
+        rejected = [row["quantity"] for row in record["quantities"] if row["rejected"]]
+        complain(f"{model}: not calibrated: {', '.join(rejected)}; see {out / 'calibration.md'}")
+        raise typer.Exit(1)
 
 
 def since_then(data: str, fit):

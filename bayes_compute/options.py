@@ -50,4 +50,11 @@ Assume = Annotated[
         help="Change an assumption of projection.md; may be given again for another.",
     ),
 ]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(metavar="ADDRESS", help="A Dask scheduler (workers of this machine by default)."),
+]
+Workers = Annotated[
+    int | None, typer.Option(min=1, help="Workers to start here (one a core by default).")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", help="Print errors only.")]

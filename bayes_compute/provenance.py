@@ -54,16 +54,20 @@ def provenance(model: str, source: dict, sampler: dict, prob: float, units: dict
     units : dict of str to str
         Of variables, by name.
     """
-    versions = {"bayes_compute": __version__} | {name: version(name) for name in _LIBRARIES}
     return {
         "model": model,
         "data": json.dumps(source),
         "interval_kind": "eti",
         "interval_prob": prob,
         "sampler": json.dumps(sampler),
-        "versions": json.dumps(versions),
+        "versions": json.dumps(versions()),
         "units": json.dumps(units),
     }
+
+
+def versions() -> dict[str, str]:
+    """Versions of this package and of the libraries that numbers depend on."""
+    return {"bayes_compute": __version__} | {name: version(name) for name in _LIBRARIES}
 
 
 def prior_text(pm_model: "pm.Model", likelihood: Any, transitions: list[str]) -> dict[str, str]:

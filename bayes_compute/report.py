@@ -1,9 +1,9 @@
 """Reports: what a fit and a projection leave in a results folder."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
@@ -11,7 +11,10 @@ from bayes_compute import published, seed, sensitivity
 from bayes_compute.errors import NotConverged
 from bayes_compute.projection.numbers import assumptions_table, describe, projection_record
 from bayes_compute.quoting import level, macros, table
+from bayes_compute.ranks import calibration_record
+from bayes_compute.ranks import describe as describe_ranks
 from bayes_compute.results_folder import (
+    CALIBRATION,
     DIAGNOSTICS,
     FIGURE_FILES,
     FIGURES,
@@ -159,6 +162,37 @@ def write_projection(dt: xr.DataTree, out: str | os.PathLike[str]) -> dict:
     return record
 
 
+def write_calibration(ranks: xr.Dataset, out: str | os.PathLike[str]) -> dict:
+    """Write ``ranks.nc``, ``calibration.md``, the figure and, at last, ``calibration.json``.
+
+    Parameters
+    ----------
+    ranks : xarray.Dataset
+        What :func:`bayes_compute.calibrate` returned.
+    out : path
+        The folder.
+
+    Returns
+    -------
+    dict
+        What :func:`~bayes_compute.ranks.calibration_record` returned.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written.
+    """
+    record, folder = calibration_record(ranks), Path(out)
+    netcdf = _netcdf(xr.DataTree(ranks))
+    with one_line(folder):
+        (folder / CALIBRATION).unlink(missing_ok=True)
+        write_file(folder, "ranks.nc", lambda path: path.write_bytes(netcdf))
+        write_text(folder, "calibration.md", describe_ranks(record))
+        _write_figure("calibration", ranks, folder, METADATA)
+        write_json(folder, CALIBRATION, record)
+    return record
+
+
 def write_failure(exc: NotConverged, out: str | os.PathLike[str]) -> Path:
     """Write why a fit may not be quoted, and remove what an earlier run left to quote.
 
@@ -212,25 +246,26 @@ def _netcdf(dt: xr.DataTree) -> bytes:
 
 
 def _write_figures(dt: xr.DataTree, folder: Path, names: list[str]) -> None:
-    if not names:
-        return
+    for plot in FIGURES:
+        formats = [format for format in METADATA if f"figures/{plot}.{format}" in names]
+        if formats:
+            _write_figure(plot, dt, folder, formats)
+
+
+def _write_figure(plot: str, data: Any, folder: Path, formats: Iterable[str]) -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
     from bayes_compute import plots
 
-    for plot in FIGURES:
-        formats = [format for format in METADATA if f"figures/{plot}.{format}" in names]
-        if not formats:
-            continue
-        with mpl.rc_context(plots.STYLE):
-            figure = Figure(figsize=plots.SIZE, layout="constrained")
-            getattr(plots, plot)(dt, figure.subplots())
-            for format in formats:
-                write_file(
-                    folder,
-                    f"figures/{plot}.{format}",
-                    lambda path, figure=figure, format=format: figure.savefig(
-                        path, format=format, metadata=METADATA[format]
-                    ),
-                )
+    with mpl.rc_context(plots.STYLE):
+        figure = Figure(figsize=plots.SIZE, layout="constrained")
+        getattr(plots, plot)(data, figure.subplots())
+        for format in formats:
+            write_file(
+                folder,
+                f"figures/{plot}.{format}",
+                lambda path, format=format: figure.savefig(
+                    path, format=format, metadata=METADATA[format]
+                ),
+            )

@@ -141,21 +141,23 @@ def _constrain(model: Any):
     return constrain
 
 
-def prior_draws(model: pm.Model, seed: int) -> xr.Dataset:
+def prior_draws(model: pm.Model, seed: int, n: int = PRIOR_DRAWS) -> xr.Dataset:
     """Draw every variable of a model from its prior.
 
     Parameters
     ----------
     model : pm.Model
     seed : int
+    n : int
+        The first draws of more are those of fewer.
 
     Returns
     -------
     xarray.Dataset
-        One chain of 4,000 draws.
+        One chain of n draws.
     """
     variables = [model[name] for name in names(model)]
-    drawn = pm.draw(variables, PRIOR_DRAWS, random_seed=seed, mode=_ONCE)
+    drawn = pm.draw(variables, n, random_seed=seed, mode=_ONCE)
     return _labelled(model, [values[None] for values in drawn])
 
 

@@ -23,6 +23,8 @@ Sevilla, J. et al. (2022). Compute trends across three eras of machine learning.
 arXiv:2202.05924.
 """
 
+from functools import lru_cache
+
 import numpy as np
 import pymc as pm
 
@@ -43,6 +45,7 @@ ERA_PRIOR = EraPrior(
 )
 
 
+@lru_cache(maxsize=2)  # its mode takes a while, and both build and fit want it
 def regression(observations: Observations, flat_dates: bool = False) -> CollapsedRegression:
     """Sum the systems up, with the priors of what is integrated out.
 

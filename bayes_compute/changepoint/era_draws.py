@@ -104,3 +104,25 @@ def systems(
     )
     mean = level + growth * (o.year - REFERENCE_YEAR) + at.offset[:, o.domain]
     return SystemDraws.of(era, o.log10_flop, mean, sigma**2 + o.variance, rng)
+
+
+def simulate(
+    regression: "CollapsedRegression",
+    observations: Observations,
+    at: Hyperparameters,
+    drawn: dict[str, np.ndarray],
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Systems on the dates, domains and errors of the observations.
+
+    Parameters are those of :func:`systems`, or what :func:`draw_prior` returned.
+
+    Returns
+    -------
+    era : ndarray of int, shape (S, n)
+    log10_parameters, log10_flop : ndarray, shape (S, n)
+        The first are those of the observations, of which eras say nothing.
+    """
+    found = systems(regression, observations, at, drawn, rng)
+    same = np.broadcast_to(observations.log10_parameters, found.replicate.shape)
+    return found.era, same, found.replicate

@@ -201,25 +201,62 @@ class MixtureRegimes:
             What :meth:`draw` returned for them.
         rng : numpy.random.Generator
         """
-        o, seen = observations, np.flatnonzero(np.isfinite(observations.log10_flop))
-        x, era = o.year[seen] - REFERENCE_YEAR, drawn["regime"][:, seen].astype(int)
-        level, growth, sigma, a, b, sd = (
-            np.take_along_axis(each, era, axis=1)
-            for each in (
-                at.level_given_parameters,
-                at.growth_given_parameters,
-                at.sigma,
-                at.parameters_level,
-                at.parameters_growth,
-                at.parameters_sd,
-            )
-        )
-        p, slope = o.log10_parameters[seen], at.elasticity[:, None]
-        known = np.isfinite(p)
-        excess = np.where(known, p, a + b * x) - self.prior.expected(x)[era, np.arange(len(x))]
-        mean = level + growth * x + slope * excess + at.offset[:, o.domain[seen]]
-        variance = sigma**2 + o.variance[seen] + np.where(known, 0.0, slope * sd) ** 2
-        return SystemDraws.of(drawn["regime"], o.log10_flop[seen], mean, variance, rng)
+        seen = np.flatnonzero(np.isfinite(observations.log10_flop))
+        known = observations.log10_parameters[seen]
+        regime = drawn["regime"][:, seen].astype(int)
+        of_flop = self._of_flop(at, regime, np.broadcast_to(known, regime.shape), seen)
+        return SystemDraws.of(drawn["regime"], observations.log10_flop[seen], *of_flop, rng)
+
+    def simulate(
+        self,
+        observations: Observations,
+        at: MixtureHyperparameters,
+        drawn: dict[str, np.ndarray],
+        rng: np.random.Generator,
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Systems on the dates, domains and errors of the observations.
+
+        Parameters and what is returned are as of :func:`regime_systems.simulate`.
+        """
+        o, (cloud, bespoke) = observations, drawn["transition_year"].T[:, :, None]
+        year = era_year(o.year)
+        late = np.where(rng.random((len(at.share), o.n)) < at.share[:, None], BESPOKE, CLOUD)
+        regime = np.where(year < cloud, DIY, np.where(year < bespoke, CLOUD, late))
+        mu, sd = self._of_parameters(at, regime, every := np.arange(o.n))
+        log10_parameters = mu + sd * rng.standard_normal(mu.shape)
+        mean, variance = self._of_flop(at, regime, log10_parameters, every)
+        log10_flop = mean + np.sqrt(variance) * rng.standard_normal(mean.shape)
+        return regime, log10_parameters, log10_flop
+
+    def _of_parameters(
+        self, at: MixtureHyperparameters, regime: np.ndarray, which: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and sd of log10 parameters of some systems in given regimes, (S, n)."""
+        lines = (at.parameters_level, at.parameters_growth, at.parameters_sd)
+        level, growth, sd = (np.take_along_axis(each, regime, axis=1) for each in lines)
+        return level + growth * (self.observations.year[which] - REFERENCE_YEAR), sd
+
+    def _of_flop(
+        self,
+        at: MixtureHyperparameters,
+        regime: np.ndarray,
+        log10_parameters: np.ndarray,
+        which: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance of log10 FLOP of some systems in given regimes, (S, n).
+
+        Parameters that are not known are integrated out; an unknown variance counts as none.
+        """
+        o, x = self.observations, self.observations.year[which] - REFERENCE_YEAR
+        lines = (at.level_given_parameters, at.growth_given_parameters, at.sigma)
+        level, growth, sigma = (np.take_along_axis(each, regime, axis=1) for each in lines)
+        (mu, sd), slope = self._of_parameters(at, regime, which), at.elasticity[:, None]
+        known = np.isfinite(log10_parameters)
+        expected = self.prior.expected(x)[regime, np.arange(len(x))]
+        mean = level + growth * x + at.offset[:, o.domain[which]]
+        mean += slope * (np.where(known, log10_parameters, mu) - expected)
+        variance = sigma**2 + np.nan_to_num(o.variance[which])
+        return mean, variance + np.where(known, 0.0, slope * sd) ** 2
 
     def log_prior(self, drawn: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Log prior density of drawn dates, before they are ordered."""

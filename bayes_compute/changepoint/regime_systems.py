@@ -71,6 +71,7 @@ class _InRegimes(NamedTuple):
 
 def simulate(
     regimes: "ThresholdRegimes",
+    observations: Observations,
     at: RegimeHyperparameters,
     drawn: dict[str, np.ndarray],
     rng: np.random.Generator,
@@ -80,6 +81,8 @@ def simulate(
     Parameters
     ----------
     regimes : ThresholdRegimes
+    observations : Observations
+        Those of the likelihood.
     at : RegimeHyperparameters
         S draws.
     drawn : dict of ndarray
@@ -93,7 +96,7 @@ def simulate(
         All disclosed, with errors of FLOP of the variance of the observations; where that is
         unknown, without.
     """
-    o, (cloud, bespoke) = regimes.observations, drawn["transition_year"].T[:, :, None]
+    o, (cloud, bespoke) = observations, drawn["transition_year"].T[:, :, None]
     year = era_year(o.year)
     share = np.where(year >= bespoke, drawn["share_after"][:, None], drawn["share_before"][:, None])
     above = rng.random(share.shape) < share

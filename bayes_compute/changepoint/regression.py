@@ -67,7 +67,8 @@ class CollapsedRegression:
     SAMPLED_WITHOUT, DRAWN_WITHOUT = 5e-3, 1e-4  # for :meth:`focused`
 
     # Methods that have a file of their own
-    draw, draw_prior, systems = era_draws.draw, era_draws.draw_prior, era_draws.systems
+    draw, draw_prior = era_draws.draw, era_draws.draw_prior
+    simulate, systems = era_draws.simulate, era_draws.systems
 
     @classmethod
     def of(

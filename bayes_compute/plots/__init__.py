@@ -2,6 +2,7 @@
 
 from bayes_compute.plots.backtest import backtest
 from bayes_compute.plots.break_even import break_even
+from bayes_compute.plots.calibration import calibration
 from bayes_compute.plots.canvas import SIZE, STYLE
 from bayes_compute.plots.capacity import parameter_gap
 from bayes_compute.plots.dates import date_posterior
@@ -20,6 +21,7 @@ __all__ = [
     "STYLE",
     "backtest",
     "break_even",
+    "calibration",
     "compute_over_time",
     "date_posterior",
     "parameter_gap",
