@@ -14,6 +14,7 @@ from bayes_compute import __version__
 from bayes_compute.errors import InputError
 from bayes_compute.flop_command import flop
 from bayes_compute.jobs import (
+    backtest_into,
     calibrate_into,
     complain,
     fit_into,
@@ -213,6 +214,22 @@ def calibrate(
 ) -> None:
     """Simulation-based calibration: do fits find what was simulated, as often as they say?"""
     calibrate_into(**context.params)
+
+
+@app.command()
+def backtest(
+    context: typer.Context,
+    model: Model = "regimes",
+    workers: Workers = None,
+    scheduler: Scheduler = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder (results/backtest/MODEL).")
+    ] = None,
+    seed: Seed = 1,
+    quiet: Quiet = False,
+) -> None:
+    """Refit on the dated tables, and score what each said of what followed."""
+    backtest_into(**context.params)
 
 
 app.command()(flop)

@@ -205,6 +205,43 @@ def calibrate_into(
         raise typer.Exit(1)
 
 
+def backtest_into(
+    model: str,
+    workers: int | None,
+    scheduler: str | None,
+    out: Path | None,
+    seed: int,
+    quiet: bool,
+) -> None:
+    """Backtest a model on the dated tables; status 1 if not one of them could be scored.
+
+    Parameters are those of the command ``backtest``.
+    """
+    if model not in (known := scripts()):
+        raise InputError(f"model: got {model!r}; expected one of {', '.join(known)}")
+    from bayes_compute.backtesting.scores import backtest, describe
+    from bayes_compute.report import write_backtest
+    from bayes_compute.results_folder import check_folder
+
+    out = check_folder(out or Path("results") / "backtest" / model)
+    try:
+        record = backtest(
+            model, out / "tables", seed=seed, scheduler=scheduler, workers=workers,
+            progress=not quiet,
+        )  # fmt: skip
+    except Unfinished as cut_off:
+        complain(cut_off)
+        raise typer.Exit(1) from None
+    write_backtest(record, out)
+    if not quiet:
+        typer.echo(describe(record) + f"\nEverything is in {out}")
+    failed = {name: v["reason"] for name, v in record["vintages"].items() if "failure" in v}
+    for name, reason in failed.items():
+        complain(f"{name}: {reason}")
+    if len(failed) == len(record["vintages"]):
+        raise typer.Exit(1)
+
+
 def since_then(data: str, fit):
     """Systems of a later table, selected as those of the fit."""
     selection = json.loads(fit.attrs["data"])["selection"]

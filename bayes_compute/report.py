@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 import xarray as xr
 
 from bayes_compute import published, seed, sensitivity
+from bayes_compute.backtesting import scores as backtesting
 from bayes_compute.errors import NotConverged
 from bayes_compute.projection.numbers import assumptions_table, describe, projection_record
 from bayes_compute.quoting import level, macros, table
 from bayes_compute.ranks import calibration_record
 from bayes_compute.ranks import describe as describe_ranks
 from bayes_compute.results_folder import (
+    BACKTEST,
     CALIBRATION,
     DIAGNOSTICS,
     FIGURE_FILES,
@@ -191,6 +193,29 @@ def write_calibration(ranks: xr.Dataset, out: str | os.PathLike[str]) -> dict:
         _write_figure("calibration", ranks, folder, METADATA)
         write_json(folder, CALIBRATION, record)
     return record
+
+
+def write_backtest(record: dict, out: str | os.PathLike[str]) -> None:
+    """Write ``backtest.md``, the figure and, at last, ``backtest.json``.
+
+    Parameters
+    ----------
+    record : dict
+        What :func:`bayes_compute.backtesting.scores.backtest` returned.
+    out : path
+        The folder.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written.
+    """
+    folder = Path(out)
+    with one_line(folder):
+        (folder / BACKTEST).unlink(missing_ok=True)
+        write_text(folder, "backtest.md", backtesting.describe(record))
+        _write_figure("backtest", record, folder, METADATA)
+        write_json(folder, BACKTEST, record)
 
 
 def write_failure(exc: NotConverged, out: str | os.PathLike[str]) -> Path:

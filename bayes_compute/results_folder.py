@@ -15,7 +15,7 @@ import xarray as xr
 from bayes_compute.errors import InputError
 
 SUMMARY, DIAGNOSTICS, POSTERIOR = "summary.json", "diagnostics.json", "posterior.nc"
-CALIBRATION = "calibration.json"  # in a folder of its own
+CALIBRATION, BACKTEST = "calibration.json", "backtest.json"  # in folders of their own
 TEXTS = ("table.txt", "table.md", "table.tex", "macros.tex", "evidence.md", "priors.md")
 PROJECTION = ("projection.nc", "projection.md", "projection.json")
 # Figures, and what a fit needs for each: its variables, its groups, or its model.
