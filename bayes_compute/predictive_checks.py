@@ -84,10 +84,10 @@ def checks(dt: xr.DataTree) -> list[Check]:
     """
     every = Observations.from_fit(dt)
     systems = every.with_compute
-    replicated = _draws(dt, "posterior_predictive", "log10_flop")
+    replicated = _draws(dt, "posterior_predictive", "log10_flop", systems)
     return [
         *_of_records(systems, replicated),
-        *_of_eras(dt, every, replicated),
+        *_of_eras(dt, systems, replicated),
         *_of_parameters(dt, every),
         *_of_residuals(systems, replicated),
     ]
@@ -152,16 +152,15 @@ def _of_records(systems: Observations, replicated: np.ndarray) -> Iterator[Check
     ends = ends[ends > systems.year[0]]
     seen, drawn = (running_maximum(systems.year, y, ends) for y in (systems.log10_flop, replicated))
     for end, one, each in zip(ends, seen, drawn.T, strict=True):
-        name = f"largest system by the end of {end - 1:.0f}"
+        name = f"largest system by the end of {end - 1:.0f}" if end < last else "largest system"
         yield Check(name, "log10 FLOP", np.full(len(each), one), each)
 
 
-def _of_eras(dt: xr.DataTree, every: Observations, replicated: np.ndarray) -> Iterator[Check]:
-    seen = np.isfinite(every.log10_flop)
-    era, y = _draws(dt, "membership", "era")[:, seen], every.log10_flop[seen]
+def _of_eras(dt: xr.DataTree, systems: Observations, replicated: np.ndarray) -> Iterator[Check]:
+    era = _draws(dt, "membership", "era", systems)
     for k, label in enumerate(dt["posterior"]["era"].to_numpy()):
         member = era == k
-        pair = [spread(member, every.year[seen], each) for each in (y, replicated)]
+        pair = [spread(member, systems.year, y) for y in (systems.log10_flop, replicated)]
         there = np.isfinite(pair[0])
         if there.mean() > 0.5:
             name = f"spread of {f'era {label}' if str(label).isdigit() else label}"
@@ -204,7 +203,7 @@ def _of_residuals(systems: Observations, replicated: np.ndarray) -> Iterator[Che
                 yield Check(label, "sd", np.full(len(each), one), each)
 
 
-def _draws(dt: xr.DataTree, group: str, name: str) -> np.ndarray:
-    """Of each system in each draw, shape (S, n)."""
-    values = dt[group][name].transpose("chain", "draw", "system").to_numpy()
-    return values.reshape(-1, values.shape[2])
+def _draws(dt: xr.DataTree, group: str, name: str, systems: Observations) -> np.ndarray:
+    """Of each of some systems in each draw, shape (S, n)."""
+    values = dt[group][name].sel(system=list(systems.system))
+    return values.transpose("chain", "draw", "system").to_numpy().reshape(-1, systems.n)

@@ -36,15 +36,16 @@ def comparison(record: dict[str, Any], ax: Axes | None = None) -> Axes:
         ax.errorbar(
             difference, place[alike], xerr=error, elinewidth=2.5, label=f"models of {kind}", **shown
         )
+    beside = {"x": 1.02, "transform": ax.get_yaxis_transform(), "va": "center"}
     for row, y in zip(models, place, strict=True):
-        text = f"{row['log_evidence']:.1f}\n"
-        ax.text(1.02, y, text.strip(), transform=ax.get_yaxis_transform(), va="center")
-    ax.text(1.02, len(models) - 0.4, "log evidence", transform=ax.get_yaxis_transform())
+        colour = COLOURS[kinds.index(row["evidence_of"])]
+        ax.text(y=y, s=f"{row['log_evidence']:.1f}", color=colour, **beside)
+    ax.text(y=len(models) - 0.4, s="log evidence", **beside)
     ax.axvline(0, color="0.6", linewidth=0.7, zorder=0)
     names = [f"{row['name']}\nweight {row['weight']:.2f}" for row in models]
     ax.set_yticks(place, names)
     ax.set_ylim(-0.6, len(models) - 0.4)
     ax.set_xlabel("Expected log density of systems left out, less that of the best; 1 and 2 SE")
-    title = f"{record['data']['name']}, as of {record['data']['as_of']}; evidence compares one kind"
+    title = f"{record['data']['name']}, as of {record['data']['as_of']}; log evidence: compare within a colour only"
     legend_above(ax, title, ncols=1)
     return ax

@@ -5,6 +5,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
+from bayes_compute.observations import Observations
 from bayes_compute.plots.axes import compute_axis
 from bayes_compute.plots.bands import band
 from bayes_compute.plots.canvas import COLOURS, STYLE, axes_or_new, legend_above
@@ -74,15 +75,14 @@ def running_maximum(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     matplotlib.axes.Axes
     """
     ax, prob = axes_or_new(ax), float(dt.attrs["interval_prob"])
-    seen = dt["constant_data"].dataset
-    seen = seen.isel(system=np.isfinite(seen["log10_flop"].to_numpy()))
-    year = seen["year"].to_numpy()
-    replicated = dt["posterior_predictive"]["log10_flop"].transpose("chain", "draw", "system")
-    replicated = replicated.to_numpy().reshape(-1, len(year))
+    systems = Observations.from_fit(dt).with_compute
+    year = systems.year
+    replicated = dt["posterior_predictive"]["log10_flop"].sel(system=list(systems.system))
+    replicated = replicated.transpose("chain", "draw", "system").to_numpy().reshape(-1, len(year))
     dates = np.unique(year[year > year[-1] - _SHOWN])
     dates = np.append(dates[dates > year[0]], np.nextafter(year[-1], np.inf))
     band(ax, dates, largest_by(year, replicated, dates), prob, COLOURS[0], "replicates")
-    record = largest_by(year, seen["log10_flop"].to_numpy(), dates)
+    record = largest_by(year, systems.log10_flop, dates)
     ax.step(dates, record, where="pre", color="0.1", linewidth=1.4, label="on record")
     ax.set_xlabel("Publication date")
     compute_axis(ax)
