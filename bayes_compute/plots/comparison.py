@@ -46,6 +46,8 @@ def comparison(record: dict[str, Any], ax: Axes | None = None) -> Axes:
     ax.set_yticks(place, names)
     ax.set_ylim(-0.6, len(models) - 0.4)
     ax.set_xlabel("Expected log density of systems left out, less that of the best; 1 and 2 SE")
-    title = f"{record['data']['name']}, as of {record['data']['as_of']}; log evidence: compare within a colour only"
+    title = (
+        f"{record['data']['name']}, as of {record['data']['as_of']}; evidence: within a colour only"
+    )
     legend_above(ax, title, ncols=1)
     return ax
