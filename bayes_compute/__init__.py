@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bayes_compute import plots
     from bayes_compute.calibration import calibrate
     from bayes_compute.changepoint.evidence import transitions
+    from bayes_compute.comparison import compare
     from bayes_compute.errors import InputError, NotConverged
     from bayes_compute.facts import load_facts
     from bayes_compute.flop import training_flop
@@ -39,6 +40,7 @@ __all__ = [
     "Observations",
     "Readings",
     "calibrate",
+    "compare",
     "fit",
     "load_facts",
     "load_systems",
@@ -59,6 +61,7 @@ _HOME = {
     "Observations": "observations",
     "Readings": "readings",
     "calibrate": "calibration",
+    "compare": "comparison",
     "fit": "inference",
     "load_facts": "facts",
     "load_systems": "systems",

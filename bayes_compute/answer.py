@@ -1,6 +1,7 @@
 """What a fit says, in words."""
 
 from bayes_compute import seed
+from bayes_compute.predictive_checks import verdict
 from bayes_compute.published import describe as published
 from bayes_compute.quoting import level, quote
 from bayes_compute.sensitivity import describe as priors
@@ -48,6 +49,8 @@ def answer(record: dict) -> str:
     if "evidence" in record:
         lines += ["", "All evidence beside published figures:", ""]
         lines += [published(record["evidence"], level(record))]
+    if "checks" in record:
+        lines += ["", verdict(record["checks"])]
     if "prior_check" in record:
         lines += ["", "What the priors say:", "", priors(record["prior_check"], level(record))]
     return "\n".join(lines)

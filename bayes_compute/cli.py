@@ -178,6 +178,30 @@ def quote(
 
 
 @app.command()
+def compare(
+    results: Annotated[
+        list[Path], typer.Argument(metavar="RESULTS RESULTS...", help="Results folders.")
+    ],
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where to write (nothing is by default).")
+    ] = None,
+    seed: Seed = 1,
+) -> None:
+    """LOO and evidence of models of the same systems, and P(K): one table; minutes."""
+    from bayes_compute.comparison import compare
+    from bayes_compute.report import write_comparison
+    from bayes_compute.results_folder import check_folder, read_fit
+
+    if out is not None:
+        check_folder(out)
+    found = compare(*map(read_fit, results), seed=seed)
+    typer.echo(found.describe())
+    if out is not None:
+        write_comparison(found.record, out)
+        typer.echo(f"Everything is in {out}")
+
+
+@app.command()
 def transitions(
     data: Data = None,
     as_of: AsOf = None,

@@ -82,7 +82,7 @@ def draw_posterior(
     pm_model = module.build(observations, flat_dates=flat_dates)
     likelihood = module.regression(observations, flat_dates)  # as `build` does: cached
     to_sample = likelihood.focused(likelihood.SAMPLED_WITHOUT)
-    sampled, sample_stats = _density(model, pm_model).sample(
+    sampled, sample_stats = density(model, pm_model).sample(
         to_sample.data,
         draws=draws,
         tune=tune,
@@ -139,7 +139,7 @@ def eras(module: ModuleType) -> dict[str, list[str]]:
 _DENSITIES: dict[tuple[str, int], "CompiledDensity"] = {}
 
 
-def _density(model: str, pm_model: Any) -> "CompiledDensity":
+def density(model: str, pm_model: Any) -> "CompiledDensity":
     """Compile a model once in a process; other data are swapped in, which takes no time."""
     from bayes_compute.sampling import CompiledDensity
 

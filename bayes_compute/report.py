@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import xarray as xr
 
-from bayes_compute import published, seed, sensitivity
+from bayes_compute import comparison, predictive_checks, published, seed, sensitivity
 from bayes_compute.backtesting import scores as backtesting
 from bayes_compute.errors import NotConverged
 from bayes_compute.projection.numbers import assumptions_table, describe, projection_record
@@ -17,6 +17,7 @@ from bayes_compute.ranks import describe as describe_ranks
 from bayes_compute.results_folder import (
     BACKTEST,
     CALIBRATION,
+    COMPARISON,
     DIAGNOSTICS,
     FIGURE_FILES,
     FIGURES,
@@ -46,6 +47,7 @@ _TEXTS: dict[str, Callable[[dict], str]] = {
     "macros.tex": macros,
     "evidence.md": lambda record: published.describe(record["evidence"], level(record)),
     "priors.md": lambda record: sensitivity.describe(record["prior_check"], level(record)),
+    "checks.md": lambda record: predictive_checks.describe(record["checks"], level(record)),
 }
 
 
@@ -114,13 +116,14 @@ def write_report(
     more: dict = {}
     if "membership" in dt:
         more["prior_check"] = sensitivity.prior_check(dt, flat)
+        more["checks"] = predictive_checks.check_record(dt)
         if seed.applies(dt):
             more["seed"] = seed.comparison(dt)
         if systems is not None and "bespoke" in dt["posterior"]["era"].to_numpy():
             more["hardware"] = hardware_check(dt, systems).to_dict(orient="records")
     if other is not None:
         more["evidence"] = published.comparison(dt, other)
-    sections = {"evidence.md": "evidence", "priors.md": "prior_check"}
+    sections = {"evidence.md": "evidence", "priors.md": "prior_check", "checks.md": "checks"}
     texts = [name for name in _TEXTS if name not in sections or sections[name] in more]
     return _write_results(dt, out, [*texts, *figures], more)
 
@@ -216,6 +219,29 @@ def write_backtest(record: dict, out: str | os.PathLike[str]) -> None:
         write_text(folder, "backtest.md", backtesting.describe(record))
         _write_figure("backtest", record, folder, METADATA)
         write_json(folder, BACKTEST, record)
+
+
+def write_comparison(record: dict, out: str | os.PathLike[str]) -> None:
+    """Write ``comparison.md``, the figure and, at last, ``comparison.json``.
+
+    Parameters
+    ----------
+    record : dict
+        :attr:`bayes_compute.comparison.Comparison.record`.
+    out : path
+        The folder.
+
+    Raises
+    ------
+    InputError
+        If the folder cannot be written.
+    """
+    record, folder = plain(record), Path(out)
+    with one_line(folder):
+        (folder / COMPARISON).unlink(missing_ok=True)
+        write_text(folder, "comparison.md", comparison.describe(record, "markdown"))
+        _write_figure("comparison", record, folder, METADATA)
+        write_json(folder, COMPARISON, record)
 
 
 def write_failure(exc: NotConverged, out: str | os.PathLike[str]) -> Path:

@@ -15,8 +15,20 @@ import xarray as xr
 from bayes_compute.errors import InputError
 
 SUMMARY, DIAGNOSTICS, POSTERIOR = "summary.json", "diagnostics.json", "posterior.nc"
-CALIBRATION, BACKTEST = "calibration.json", "backtest.json"  # in folders of their own
-TEXTS = ("table.txt", "table.md", "table.tex", "macros.tex", "evidence.md", "priors.md")
+CALIBRATION, BACKTEST, COMPARISON = (  # in folders of their own
+    "calibration.json",
+    "backtest.json",
+    "comparison.json",
+)
+TEXTS = (
+    "table.txt",
+    "table.md",
+    "table.tex",
+    "macros.tex",
+    "evidence.md",
+    "priors.md",
+    "checks.md",
+)
 PROJECTION = ("projection.nc", "projection.md", "projection.json")
 # Figures, and what a fit needs for each: its variables, its groups, or its model.
 FIGURES = {
@@ -24,6 +36,8 @@ FIGURES = {
     "parameter_gap": {"membership", "capacity"},
     "date_posterior": {"membership", "transition_year"},
     "selection_floor": {"membership"},
+    "predictive_checks": {"membership"},
+    "running_maximum": {"membership"},
     "reading_errors": {"model calibration"},
     "top500": {"model top500"},
     "price_performance": {"model price_performance"},

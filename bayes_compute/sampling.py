@@ -52,6 +52,11 @@ class CompiledDensity:
         self._start = DictToArrayBijection.map(model.initial_point())
         self._model, self._constrain = model, _constrain(model)
 
+    def log_density(self, points: np.ndarray, data: Mapping[str, np.ndarray]) -> np.ndarray:
+        """Log density of unconstrained points (m, n), shape (m,), with the Jacobian's in it."""
+        shared = [np.ascontiguousarray(data[name]) for name in self._data]
+        return np.array([self._function(point, *shared)[0].item() for point in points])
+
     def sample(
         self,
         data: Mapping[str, np.ndarray],
@@ -139,6 +144,36 @@ def _constrain(model: Any):
         return every
 
     return constrain
+
+
+def unconstrained(model: Any, draws: xr.Dataset) -> np.ndarray:
+    """Draws of a model's variables as points of the space that is sampled.
+
+    Parameters
+    ----------
+    model : pm.Model
+    draws : xarray.Dataset
+        With its free variables.
+
+    Returns
+    -------
+    ndarray, shape (chain, draw, n)
+    """
+    dims, lead = model.named_vars_to_dims, ("chain", "draw")
+    values = [draws[rv.name].transpose(*lead, *dims.get(rv.name, ())) for rv in model.free_RVs]
+    one = []
+    for rv in model.free_RVs:
+        transform = model.rvs_to_transforms[rv]
+        one.append(rv if transform is None else transform.forward(rv, *rv.owner.inputs))
+    many = [
+        tensor(rv.name, dtype=rv.dtype, shape=(None, None, *rv.type.shape)) for rv in model.free_RVs
+    ]
+    moved: Any = vectorize_graph(one, dict(zip(model.free_RVs, many, strict=True)))
+    found: Any = function(many, moved, mode=_ONCE, on_unused_input="ignore")(
+        *(np.ascontiguousarray(each, dtype=float) for each in values)
+    )
+    shape = tuple(draws.sizes[dim] for dim in lead)
+    return np.concatenate([each.reshape(*shape, -1) for each in found], axis=2)
 
 
 def prior_draws(model: pm.Model, seed: int, n: int = PRIOR_DRAWS) -> xr.Dataset:

@@ -128,7 +128,11 @@ def build(observations: Observations, flat_dates: bool = False) -> pm.Model:
     pm.Model
         Its free variables are what the closed form leaves.
     """
-    likelihood = regression(observations, flat_dates)
+    return assembled(regression(observations, flat_dates), observations)
+
+
+def assembled(likelihood: ThresholdRegimes, observations: Observations) -> pm.Model:
+    """Put hyperparameters before a likelihood of regimes."""
     likelihood = likelihood.focused(likelihood.SAMPLED_WITHOUT)
     coords = {"era": ERAS, "domain": observations.domains}
     with pm.Model(coords=coords) as model:

@@ -80,8 +80,11 @@ def build(observations: Observations, flat_dates: bool = False) -> pm.Model:
     pm.Model
         Its free variables are what the closed form leaves.
     """
-    observations = observations.with_compute
-    likelihood = regression(observations, flat_dates)
+    return assembled(regression(observations, flat_dates), observations.with_compute)
+
+
+def assembled(likelihood: CollapsedRegression, observations: Observations) -> pm.Model:
+    """Put hyperparameters before a likelihood of eras."""
     likelihood = likelihood.focused(likelihood.SAMPLED_WITHOUT)
     with pm.Model(coords={"domain": observations.domains}) as model:
         # OOM/year: 2.5x a year, 0.8x to 8x (90 %)

@@ -203,3 +203,72 @@ def make_regimes(make_fit):
 @pytest.fixture
 def regimes_tree(make_regimes):
     return make_regimes()
+
+
+@pytest.fixture
+def drawn_regimes():
+    """Build draws of regimes, with a capacity or without, and systems that are known in part."""
+
+    def build(capacity=True, n_draws=3, **fixed):
+        rng, shape = np.random.default_rng(5), (2, n_draws)
+        year = np.array([1995.0, 2011.0, 2011.6, 2019.3, 2022.7, 2023.4])
+        lines = {
+            "level_given_parameters": [13.0, 17.0, 20.0],
+            "growth_given_parameters": [0.2, 0.4, 0.3],
+            "parameters_level": [5.0, 7.0, 9.0],
+            "parameters_growth": [0.1, 0.2, 0.1],
+            "sigma": [0.8, 1.1, 0.6],
+            "parameters_sd": [1.0, 0.9, 0.7],
+        }
+        lines |= {"level": lines["level_given_parameters"]}
+        found = {
+            name: (("chain", "draw", "era"), values + rng.normal(0, 0.05, (*shape, 3)))
+            for name, values in lines.items()
+        }
+        one = {"elasticity": 0.7, "share_after": 0.4}
+        one |= {"capacity": 10.0, "drift": 0.05, "share_before": 0.02} if capacity else {}
+        if not capacity:
+            one["share"] = one.pop("share_after")
+        found |= {
+            name: (("chain", "draw"), value + rng.uniform(0, 0.02, shape))
+            for name, value in one.items()
+        }
+        dates = np.array([2007.0, 2018.0]) + rng.uniform(0, 1, (*shape, 2))
+        found["transition_year"] = (("chain", "draw", "transition"), dates)
+        found["offset"] = (("chain", "draw", "domain"), rng.normal(0, 0.3, (*shape, 2)))
+        coords = {"era": list(REGIMES), "transition": list(REGIMES[1:]), "domain": ["A", "B"]}
+        posterior = xr.Dataset(found, coords)
+        for name, values in fixed.items():
+            posterior[name] = xr.broadcast(xr.DataArray(values, dims="era"), posterior["level"])[0]
+        size = np.array([5.0, 8.0, np.nan, 10.4, 11.0, np.nan])
+        edge = 10.0 + 0.05 * (year - 2020)
+        era = np.where(year < 2007, 0, np.where(size > edge, 2, 1))
+        systems = {"system": [f"s{i}" for i in range(6)]}
+        constant = {
+            "year": year,
+            "log10_flop": np.array([11.0, 17.5, 18.5, 22.0, 24.5, np.nan]),
+            "variance": np.array([0.1, 0.2, 0.3, 0.1, 0.1, np.nan]),
+            "log10_parameters": size,
+            "domain_index": np.arange(6) % 2,
+        }
+        tree = xr.DataTree.from_dict(
+            {
+                "posterior": posterior,
+                "membership": xr.Dataset(
+                    {"era": (("chain", "draw", "system"), np.broadcast_to(era, (*shape, 6)))},
+                    systems,
+                ),
+                "constant_data": xr.Dataset(
+                    {name: ("system", values) for name, values in constant.items()}, systems
+                ),
+            }
+        )
+        expected = {"level": [5.5, 7.5, 9.5], "growth": [0.15, 0.15, 0.15]}
+        tree.attrs = {
+            "data": json.dumps({"name": "made up", "rows": 6}),
+            "expected_parameters": json.dumps(expected),
+            "sampler": json.dumps({"seed": 1}),
+        }
+        return tree
+
+    return build

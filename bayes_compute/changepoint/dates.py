@@ -68,6 +68,15 @@ def flat(low: float, year: np.ndarray) -> Any:
     return stats.uniform(start, end - start)
 
 
+def given(date: float) -> Any:
+    """Density of a date that a hypothesis gives: even over four days either way [decimal year].
+
+    Systems are assigned to eras by the middle of their month, so that none is between where the
+    date is the first of a month.
+    """
+    return stats.uniform(date - 0.01, 0.02)
+
+
 def _check_period(start: float, end: float) -> None:
     if not end > start:
         raise InputError(

@@ -5,8 +5,10 @@ from bayes_compute.plots.break_even import break_even
 from bayes_compute.plots.calibration import calibration
 from bayes_compute.plots.canvas import SIZE, STYLE
 from bayes_compute.plots.capacity import parameter_gap
+from bayes_compute.plots.comparison import comparison
 from bayes_compute.plots.dates import date_posterior
 from bayes_compute.plots.power import power
+from bayes_compute.plots.predictive_checks import predictive_checks, running_maximum
 from bayes_compute.plots.price_performance import price_performance
 from bayes_compute.plots.projection import projection
 from bayes_compute.plots.readings import reading_errors
@@ -22,15 +24,18 @@ __all__ = [
     "backtest",
     "break_even",
     "calibration",
+    "comparison",
     "compute_over_time",
     "date_posterior",
     "parameter_gap",
     "power",
+    "predictive_checks",
     "price_performance",
     "projection",
     "reading_errors",
     "reliability",
     "run_length",
+    "running_maximum",
     "selection_floor",
     "top500",
 ]

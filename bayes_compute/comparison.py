@@ -1,0 +1,301 @@
+"""Models of the same systems, side by side: leave-one-out scores, evidence, and P(K) beside them.
+
+Models of training compute alone and models of compute and parameters meet on log10 FLOP
+(:mod:`bayes_compute.leave_one_out`). Their evidence is of unlike data, and is compared within a
+kind only (:mod:`bayes_compute.model_evidence`).
+"""
+
+import json
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from bayes_compute.changepoint.evidence import Transitions, transitions
+from bayes_compute.errors import InputError
+from bayes_compute.layout import tabulate
+from bayes_compute.observations import Observations
+
+_LITTLE = 4.0  # elpd: Sivula, Magnusson, Matamoros & Vehtari 2020, arXiv:2008.10296
+
+
+@dataclass(frozen=True)
+class Row:
+    """What is said of one model.
+
+    Attributes
+    ----------
+    name : str
+        Of the model, and of its priors where those of dates are flat.
+    elpd, se : float
+        Expected log density of log10 FLOP of all systems, each left out, and its standard error.
+    elpd_diff, dse : float
+        How much less that is than the best, and the standard error of the difference.
+    weight : float
+        In the average of all that foretells best (stacking: Yao et al. 2018,
+        doi:10.1214/17-BA1091).
+    refitted : int
+        Systems that a fit without them has scored, since their Pareto k was too high.
+    high_k : int
+        Systems whose Pareto k is too high, and of which no fit without them may be quoted.
+    log_evidence, log_evidence_error : float
+    evidence_of : str
+        Of what that is the density: only models with the same are compared by it.
+    also_saw : str
+        What the model was given besides the systems' compute.
+    """
+
+    name: str
+    elpd: float
+    se: float
+    elpd_diff: float
+    dse: float
+    weight: float
+    refitted: int
+    high_k: int
+    log_evidence: float
+    log_evidence_error: float
+    evidence_of: str
+    also_saw: str
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What :func:`compare` found.
+
+    Attributes
+    ----------
+    rows : tuple of Row
+        The best by leave-one-out first.
+    data : dict
+        Provenance; ``rows`` is the number of systems with training compute.
+    transitions : Transitions
+        How many transitions these systems have, exactly: the conjugate model.
+    """
+
+    rows: tuple[Row, ...]
+    data: dict[str, Any]
+    transitions: Transitions
+
+    def log_bayes_factor(self, model: str, other: str) -> float:
+        """Log evidence of a model over another.
+
+        Raises
+        ------
+        InputError
+            If one of them is not here, or what they are densities of is unlike.
+        """
+        rows = {row.name: row for row in self.rows}
+        for name in (model, other):
+            if name not in rows:
+                raise InputError(
+                    f"model: got {name!r}; expected one of {', '.join(rows)}; name one of these"
+                )
+        a, b = rows[model], rows[other]
+        if a.evidence_of != b.evidence_of:
+            raise InputError(
+                f"evidence: got {model}, of {a.evidence_of}, and {other}, of {b.evidence_of}; "
+                "expected models of the same data; compare these two by elpd"
+            )
+        return a.log_evidence - b.log_evidence
+
+    @cached_property
+    def record(self) -> dict[str, Any]:
+        """All of it as plain values (``comparison.json``)."""
+        few = self.transitions
+        return {
+            "data": self.data,
+            "models": [asdict(row) for row in self.rows],
+            "transitions": {
+                "probability": few.probability.tolist(),
+                "log_evidence": few.log_evidence.tolist(),
+                "min_systems": few.min_systems,
+                "prior": asdict(few.prior),
+                "sensitivity": {n: each.probability.tolist() for n, each in few.sensitivity()},
+            },
+        }
+
+    def describe(self, format: str = "text") -> str:
+        """Tables, and how to read them; ``format`` is "text" or "markdown"."""
+        return describe(self.record, format)
+
+
+def compare(*fits: xr.DataTree, seed: int = 1) -> Comparison:
+    """Set models of the same systems side by side.
+
+    Parameters
+    ----------
+    *fits : xarray.DataTree
+        What :func:`bayes_compute.fit` returned for two or more models of systems. Systems whose
+        leave-one-out weights fail are left out of further fits, which take as long as the first.
+    seed : int
+        Of the draws that bridge sampling needs.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    InputError
+        If there are fewer than two, one is no model of systems, or their systems differ.
+    """
+    from arviz_stats.loo import compare as stacked
+
+    from bayes_compute.leave_one_out import leave_one_out
+    from bayes_compute.model_evidence import model_evidence
+
+    names = _checked(fits)
+    of_each = zip(names, fits, strict=True)
+    scores = {name: leave_one_out(dt) for name, dt in of_each}
+    table: Any = stacked({n: elpd for n, (elpd, _) in scores.items()}, round_to="none")
+    rows = []
+    for name in map(str, table.index):
+        dt = fits[names.index(name)]
+        elpd, refitted = scores[name]
+        evidence = model_evidence(dt, seed)
+        elpd_diff, dse, weight = table.loc[name, ["elpd_diff", "dse", "weight"]]
+        rows.append(
+            Row(
+                name,
+                elpd.elpd,
+                elpd.se,
+                float(elpd_diff),
+                float(dse),
+                float(weight),
+                refitted=refitted,
+                high_k=int((elpd.pareto_k > elpd.good_k).sum()),
+                log_evidence=evidence.log,
+                log_evidence_error=evidence.error,
+                **_given(dt),
+            )
+        )
+    systems = Observations.from_fit(fits[0]).with_compute
+    return Comparison(tuple(rows), systems.source, transitions(systems))
+
+
+def describe(record: dict[str, Any], format: str = "text") -> str:
+    """Put a comparison into words and tables.
+
+    Parameters
+    ----------
+    record : dict
+        :attr:`Comparison.record`.
+    format : {"text", "markdown"}
+    """
+    data, models = record["data"], record["models"]
+    head = ("model", "elpd", "less than the best", "weight", "refits", "k too high")
+    body = [
+        (
+            row["name"],
+            f"{row['elpd']:.1f}",
+            f"{-row['elpd_diff']:.1f} ± {row['dse']:.1f}" if row["elpd_diff"] else "",
+            f"{row['weight']:.2f}",
+            str(row["refitted"]),
+            str(row["high_k"]),
+        )
+        for row in models
+    ]
+    lines = [
+        f"Left out one by one, {data['rows']} systems with training compute "
+        f"({data['name']}, as of {data['as_of']}):",
+        "",
+        tabulate([head, *body], format, "lrrrrr"),
+        "elpd: expected log density of a system's log10 FLOP, given its date and domain, with its "
+        "own regime and parameters summed out. A difference below "
+        f"{_LITTLE:g}, or below twice its standard error, tells little. Refits: systems that a fit "
+        "without them scores, since Pareto smoothing fails; where that fit fails too, k is too "
+        "high, and the elpd may be too good.",
+        "",
+    ]
+    lines += [f"{row['name']} also saw {row['also_saw']}." for row in models if row["also_saw"]]
+    lines += ["", "Log evidence, to be compared among models of the same data only:", ""]
+    for of in dict.fromkeys(row["evidence_of"] for row in models):
+        alike = [row for row in models if row["evidence_of"] == of]
+        best = max(row["log_evidence"] for row in alike)
+        body = [
+            (
+                row["name"],
+                f"{row['log_evidence']:.2f} ± {row['log_evidence_error']:.2f}",
+                f"{best - row['log_evidence']:.2f}",
+            )
+            for row in sorted(alike, key=lambda row: -row["log_evidence"])
+        ]
+        lines.append(tabulate([(f"of {of}", "log evidence", "less than the best"), *body],
+                              format, "lrr"))  # fmt: skip
+    few = record["transitions"]
+    prior = few["prior"]
+    rows = {"stated": few["probability"], **few["sensitivity"]}
+    head = ("priors", *(f"{k}" for k in range(len(few["probability"]))))
+    lines += [
+        f"Number of transitions K, exactly, 0 to {len(head) - 2} equally probable a priori; eras "
+        f"of at least {few['min_systems']} systems, each a line with level {prior['level']:g} ± "
+        f"{prior['level_spread']:g} sigma in 2010, growth {prior['growth']:g} ± "
+        f"{prior['growth_spread']:g} sigma a year, sigma² ~ InverseGamma({prior['shape']:g}, "
+        f"{prior['scale']:g}); neither domains nor errors of figures:",
+        "",
+        tabulate(
+            [head, *((name, *(f"{p:.3f}" for p in each)) for name, each in rows.items())],
+            format,
+            "l" + "r" * (len(head) - 1),
+        ),
+    ]
+    return "\n".join(lines)
+
+
+def _checked(fits: tuple[xr.DataTree, ...]) -> list[str]:
+    """Names of models, all of which are of the same systems with training compute."""
+    if len(fits) < 2:
+        raise InputError(f"compare: got {len(fits)} fits; expected two or more; add one")
+    names: list[str] = []
+    for dt in fits:
+        name = dt.attrs["model"]
+        if "log_likelihood" not in dt.children:
+            raise InputError(
+                f"compare: got {name}; expected models of systems, such as regimes; leave it out"
+            )
+        name += ", flat priors" if int(dt.attrs["flat_dates"]) else ""
+        if name in names:
+            raise InputError(
+                f"compare: got {name} twice; expected each once; leave one of them out"
+            )
+        names.append(name)
+    for name, dt in zip(names[1:], fits[1:], strict=True):
+        differs = _difference(fits[0], dt)
+        if differs:
+            raise InputError(
+                f"compare: got {names[0]} and {name}, which differ in {differs}; expected fits of "
+                "the same systems; fit both to one table"
+            )
+    return names
+
+
+def _difference(dt: xr.DataTree, other: xr.DataTree) -> str:
+    """In what the data of two fits differ, if they do."""
+    sources = [json.loads(each.attrs["data"]) for each in (dt, other)]
+    for key in dict.fromkeys([*sources[0], *sources[1]]):
+        a, b = (source.get(key) for source in sources)
+        if key != "rows" and a != b:
+            return f"{key} ({a} and {b})"
+    a, b = (Observations.from_fit(each).with_compute for each in (dt, other))
+    if a.n != b.n:
+        return f"the number of systems with training compute ({a.n} and {b.n})"
+    for name in ("system", "year", "log10_flop", "variance"):
+        if not np.array_equal(getattr(a, name), getattr(b, name)):
+            return f"the {name} of systems"
+    return ""
+
+
+def _given(dt: xr.DataTree) -> dict[str, str]:
+    """What a model is a density of, and what it was given besides compute."""
+    every = Observations.from_fit(dt)
+    if "parameters_sd" not in dt["posterior"]:
+        return {"evidence_of": f"log10 FLOP of {every.n} systems", "also_saw": ""}
+    seen, known = (np.isfinite(v) for v in (every.log10_flop, every.log10_parameters))
+    return {
+        "evidence_of": f"log10 FLOP and log10 parameters of {every.n} systems",
+        "also_saw": f"parameters of {np.sum(seen & known)} of these systems, and of "
+        f"{np.sum(~seen)} systems of undisclosed compute",
+    }
