@@ -15,6 +15,7 @@ import xarray as xr
 from bayes_compute.errors import InputError
 
 SUMMARY, DIAGNOSTICS, POSTERIOR = "summary.json", "diagnostics.json", "posterior.nc"
+PAGE = "report.html"
 TEXTS = ("table.txt", "table.md", "table.tex", "macros.tex", "evidence.md", "priors.md")
 PROJECTION = ("projection.nc", "projection.md", "projection.json")
 # Figures, and what a fit needs for each: its variables, its groups, or its model.
@@ -39,7 +40,7 @@ METADATA: dict[str, dict] = {
     "png": {"Software": None},
 }
 FIGURE_FILES = tuple(f"figures/{name}.{format}" for name in FIGURES for format in METADATA)
-FILES = (DIAGNOSTICS, POSTERIOR, *TEXTS, *PROJECTION, *FIGURE_FILES, SUMMARY)
+FILES = (DIAGNOSTICS, POSTERIOR, *TEXTS, *PROJECTION, *FIGURE_FILES, PAGE, SUMMARY)
 _REMEDY = "choose another folder with --out"
 
 
