@@ -21,7 +21,7 @@ HOSTILE = (
     "two\nlines",
     "50 % \\input{x} $a_b$ & #",
     "naïve → 網",
-    "</script><img src=x onerror=alert(1)>",
+    '</script><img src=x onerror=alert(1)><a href="javascript:alert(1)">',
 )
 REGIMES = ("DIY", "cloud", "bespoke")
 TOO_MANY = 10.0  # log10 parameters, between those of the made-up systems

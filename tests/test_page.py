@@ -216,7 +216,7 @@ def test_markdown_makes_tables_and_nothing_that_could_act():
 def test_the_numbers_of_the_cards_are_those_that_are_quoted(projected):
     record = summary_record(projected)
     cards = {card["label"]: card for card in render._cards(record, projection_record(projected))}
-    assert next(iter(cards)) == "Record by the end of 2022"
+    assert next(iter(cards)) == "Record by the end of 2025"
     growth = cards["Growth in the cloud regime"]
     assert f"{growth['value']} ({growth['ends']})" in bc.quote(record, "growth[cloud]")
 
@@ -283,32 +283,53 @@ def test_opens_without_complaint_or_request(opened):
     assert tab.complaints == []
 
 
+def position(tab, name):
+    """Where on the screen a system is drawn; none if its compute is undisclosed."""
+    tab.locator("#chart").scroll_into_view_if_needed()
+    return tab.evaluate(
+        """name => {
+            const k = chart.data.findIndex(t => t.customdata?.some(s => s.startsWith(name)));
+            if (k < 0) return null;
+            const point = chart.data[k].customdata.findIndex(s => s.startsWith(name));
+            const {left, top} = chart.getBoundingClientRect();
+            const {xaxis, yaxis} = chart._fullLayout;
+            return [left + xaxis._offset + xaxis.d2p(chart.data[k].x[point]),
+                    top + yaxis._offset + yaxis.d2p(chart.data[k].y[point])];
+        }""",
+        name,
+    )
+
+
 def test_pointing_at_a_system_shows_its_name_as_text(opened):
     tab = opened()
     tab.click("#all")
-    tab.locator("#chart").scroll_into_view_if_needed()
+    pointed = 0
     for name in (name.replace("\n", " ") for name in HOSTILE):
-        at = tab.evaluate(
-            """name => {
-                const k = chart.data.findIndex(t => t.customdata?.some(s => s.startsWith(name)));
-                if (k < 0) return null;
-                const point = chart.data[k].customdata.findIndex(s => s.startsWith(name));
-                const {left, top} = chart.getBoundingClientRect();
-                const {xaxis, yaxis} = chart._fullLayout;
-                return [left + xaxis._offset + xaxis.d2p(chart.data[k].x[point]),
-                        top + yaxis._offset + yaxis.d2p(chart.data[k].y[point])];
-            }""",
-            name,
-        )
-        if at is None:  # its compute is undisclosed
+        if (at := position(tab, name)) is None:
             continue
         tab.mouse.move(*at)
         wait_until(tab, f"told.textContent.startsWith({json.dumps(name)})")
         label = tab.text_content("#chart .hoverlayer")
         assert name in label
         assert "FLOP" in label and "P(cloud) = " in label
+        pointed += 1
+    assert pointed >= 3
     assert tab.evaluate("document.querySelectorAll('img[src=x], #chart script').length") == 0
     assert tab.complaints == []
+
+
+def test_a_tap_shows_a_system_and_moves_nothing(opened):
+    tab = opened(viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
+    before = tab.evaluate("chart.layout.xaxis.range")
+    said, flop = "t.customdata[t.y.indexOf(Math.max(...t.y))]", "Math.max(...t.y)"
+    largest = tab.evaluate(  # which no other system covers
+        f"chart.data.filter(t => t.meta.systems).map(t => [{flop}, {said}])"
+        ".sort((a, b) => b[0] - a[0])[0][1]"
+    )
+    tab.touchscreen.tap(*position(tab, largest))
+    wait_until(tab, f"told.textContent === {json.dumps(largest)}")
+    assert largest.partition(" · ")[0] in tab.text_content("#chart .hoverlayer")
+    assert tab.evaluate("chart.layout.xaxis.range") == before
 
 
 def test_a_regime_is_switched_off_and_on_by_mouse_and_by_keyboard(opened):

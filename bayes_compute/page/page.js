@@ -1,15 +1,19 @@
 "use strict";
 const { data, layout, all } = JSON.parse(document.getElementById("chart-data").textContent);
 const chart = document.getElementById("chart");
-// With a finger, dragging scrolls the page.
-layout.dragmode = matchMedia("(pointer: coarse)").matches ? false : "zoom";
+// A finger that drags scrolls the page; browsers report its tap twice, which is no double click.
+const finger = matchMedia("(pointer: coarse)").matches;
+layout.dragmode = finger ? false : "zoom";
 document.documentElement.classList.add("live");
 Plotly.newPlot(chart, data, layout, {
   responsive: true,
   displaylogo: false,
+  doubleClick: finger ? false : "reset",
   modeBarButtons: [["toImage", "zoom2d", "pan2d", "zoomIn2d", "zoomOut2d", "resetScale2d"]],
 });
-chart.on("plotly_hover", ({ points: [point] }) => say(point.customdata));
+for (const event of ["plotly_hover", "plotly_click"]) {
+  chart.on(event, ({ points: [point] }) => say(point.customdata));
+}
 
 for (const button of document.querySelectorAll("[data-era]")) {
   button.addEventListener("click", () => {

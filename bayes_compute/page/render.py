@@ -143,7 +143,7 @@ def _cards(record: dict[str, Any], projected: dict[str, Any] | None) -> list[dic
             "value": f"10^{row['median']:.1f} FLOP",
             "ends": f"10^{row['lower']:.1f} to 10^{row['upper']:.1f}",
         }
-        for row in numbers.said(projected["estimands"]["record"] if projected else [])
+        for row in numbers.said(projected["estimands"]["record"] if projected else [])[-3:]
     ]
     for row in record["quantities"]:
         variable = row["name"].partition("[")[0]
