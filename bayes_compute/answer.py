@@ -15,31 +15,12 @@ def answer(record: dict) -> str:
     record : dict
         What :func:`~bayes_compute.report.read_record` returns.
     """
-    checks, sampler = record["diagnostics"], record["sampler"]
-    rows = "systems" if "counts" in record else "rows"
-    lines = [
-        f"{record['model']} on {record['data']['rows']} {rows}: {sampler['chains']} chains of "
-        f"{sampler['draws']} draws, seed {sampler['seed']}; "
-        f"worst R-hat {checks['worst_r_hat']:.3f}, "
-        f"smallest ESS {min(checks['smallest_ess_bulk'], checks['smallest_ess_tail']):.0f}, "
-        f"{checks['divergences']} divergences"
-    ]
+    lines = [checks(record)]
     if record.get("flat_dates"):
         lines.append("with flat priors on the dates")
     lines += ["", quote(record)]
-    counts = (
-        f"{n['modal']} {f'in era {era}' if era.isdigit() else era}"
-        for era, n in record.get("counts", {}).items()
-    )
-    if "counts" in record:
-        lines += ["", f"Systems by where they most probably belong: {', '.join(counts)}"]
-    prior = [row["name"] for row in record["quantities"] if row["largely_prior"]]
-    if prior:
-        lines.append(f"Largely set by the prior: {', '.join(prior)}")
-    for jump in record.get("selection_floor", []):
-        lines.append(
-            f"Selection floor at {jump['date']:.1f} ({jump['transition']}): {jump['text']}"
-        )
+    said = remarks(record) + floors(record)
+    lines += ["", *said] if "counts" in record else said
     if "seed" in record:
         lines += ["", seed.describe(record["seed"])]
     told = [row["text"] for row in record.get("hardware", []) if row["verdict"] != "too few"]
@@ -54,3 +35,39 @@ def answer(record: dict) -> str:
     if "prior_check" in record:
         lines += ["", "What the priors say:", "", priors(record["prior_check"], level(record))]
     return "\n".join(lines)
+
+
+def checks(record: dict) -> str:
+    """How a fit was sampled, and what its diagnostics are."""
+    checks, sampler = record["diagnostics"], record["sampler"]
+    rows = "systems" if "counts" in record else "rows"
+    return (
+        f"{record['model']} on {record['data']['rows']} {rows}: {sampler['chains']} chains of "
+        f"{sampler['draws']} draws, seed {sampler['seed']}; "
+        f"worst R-hat {checks['worst_r_hat']:.3f}, "
+        f"smallest ESS {min(checks['smallest_ess_bulk'], checks['smallest_ess_tail']):.0f}, "
+        f"{checks['divergences']} divergences"
+    )
+
+
+def remarks(record: dict) -> list[str]:
+    """Where systems belong, and what is the prior's."""
+    lines = []
+    if "counts" in record:
+        counts = (
+            f"{n['modal']} {f'in era {era}' if era.isdigit() else era}"
+            for era, n in record["counts"].items()
+        )
+        lines.append(f"Systems by where they most probably belong: {', '.join(counts)}")
+    prior = [row["name"] for row in record["quantities"] if row["largely_prior"]]
+    if prior:
+        lines.append(f"Largely set by the prior: {', '.join(prior)}")
+    return lines
+
+
+def floors(record: dict) -> list[str]:
+    """Whether at each date the table itself jumped."""
+    return [
+        f"Selection floor at {jump['date']:.1f} ({jump['transition']}): {jump['text']}"
+        for jump in record.get("selection_floor", [])
+    ]

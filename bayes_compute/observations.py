@@ -202,6 +202,16 @@ def decimal_year(dates: Any) -> np.ndarray:
     return np.asarray(year, dtype=float)
 
 
+def day_of(year: Any) -> np.ndarray:
+    """Decimal years as days (datetime64[D]): what :func:`decimal_year` came from."""
+    year = np.asarray(year, dtype=float)
+    first = (np.floor(year).astype(int) - 1970).astype("datetime64[Y]")
+    start = first.astype("datetime64[D]")
+    length = (first + np.timedelta64(1, "Y")).astype("datetime64[D]") - start
+    days = np.rint((year - np.floor(year)) * length.astype(int))
+    return start + days.astype("timedelta64[D]")
+
+
 def source_of(systems: pd.DataFrame) -> dict[str, Any]:
     """Provenance of a table; of a data frame from elsewhere, what can be said of it."""
     last: Any = systems["publication_date"].max()

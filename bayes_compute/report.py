@@ -22,6 +22,7 @@ from bayes_compute.results_folder import (
     FIGURE_FILES,
     FIGURES,
     METADATA,
+    PAGE,
     POSTERIOR,
     PROJECTION,
     SUMMARY,
@@ -83,7 +84,7 @@ def write_report(
     systems: "pd.DataFrame | None" = None,
     other: xr.DataTree | NotConverged | None = None,
 ) -> Path:
-    """Write what :func:`write_fit` does, tables, ``macros.tex`` and figures.
+    """Write what :func:`write_fit` does, tables, ``macros.tex``, figures and ``report.html``.
 
     Parameters
     ----------
@@ -125,11 +126,13 @@ def write_report(
         more["evidence"] = published.comparison(dt, other)
     sections = {"evidence.md": "evidence", "priors.md": "prior_check", "checks.md": "checks"}
     texts = [name for name in _TEXTS if name not in sections or sections[name] in more]
-    return _write_results(dt, out, [*texts, *figures], more)
+    return _write_results(dt, out, [*texts, *figures, PAGE], more)
 
 
 def write_projection(dt: xr.DataTree, out: str | os.PathLike[str]) -> dict:
     """Write ``projection.nc``, ``projection.json``, ``projection.md`` and the figure of it.
+
+    ``report.html`` of the folder, if it has one, is written anew with them.
 
     Parameters
     ----------
@@ -149,13 +152,13 @@ def write_projection(dt: xr.DataTree, out: str | os.PathLike[str]) -> dict:
         If there is no projection, no finished fit in the folder, or it cannot be written.
     """
     record = projection_record(dt)
-    read_record(out)
+    of_fit = read_record(out)
     folder, groups = check_folder(out), ("projection", "ceilings", "records")
     figures = [name for name in FIGURE_FILES if FIGURES[Path(name).stem] <= {"projection"}]
     netcdf = _netcdf(xr.DataTree.from_dict({name: dt[name].dataset for name in groups}))
     words = f"{describe(record)}\n\n## Assumptions\n\n{assumptions_table(record)}\n"
     with one_line(folder):
-        clear(folder, only=(*PROJECTION, *figures))
+        clear(folder, only=(PAGE, *PROJECTION, *figures))
         diagnostics = read_json(folder / DIAGNOSTICS) or {}
         listed = [name for name in diagnostics["files"] if name not in (*PROJECTION, *figures)]
         diagnostics["files"] = [*listed, *PROJECTION, *figures]
@@ -163,6 +166,8 @@ def write_projection(dt: xr.DataTree, out: str | os.PathLike[str]) -> dict:
         write_file(folder, PROJECTION[0], lambda path: path.write_bytes(netcdf))
         write_text(folder, PROJECTION[1], words)
         _write_figures(dt, folder, figures)
+        if PAGE in diagnostics["files"]:
+            _write_page(dt, folder, diagnostics["files"], of_fit, record)
         write_json(folder, PROJECTION[2], record)
     return record
 
@@ -286,6 +291,8 @@ def _write_results(
             if name in _TEXTS:
                 write_text(folder, name, _TEXTS[name](record))
         _write_figures(dt, folder, [name for name in names if name in FIGURE_FILES])
+        if PAGE in names:
+            _write_page(dt, folder, names, record)
         write_json(folder, SUMMARY, record)
     return folder
 
@@ -320,3 +327,21 @@ def _write_figure(plot: str, data: Any, folder: Path, formats: Iterable[str]) ->
                     path, format=format, metadata=METADATA[format]
                 ),
             )
+
+
+def _write_page(
+    dt: xr.DataTree,
+    folder: Path,
+    names: list[str],
+    record: dict,
+    projected: dict | None = None,
+) -> None:
+    from bayes_compute.page.render import page
+
+    drawn = {plot: f"figures/{plot}.svg" for plot in FIGURES}
+    figures = {
+        plot: (folder / name).read_bytes()
+        for plot, name in drawn.items()
+        if name in names and (folder / name).is_file()  # a user may have taken one away
+    }
+    write_text(folder, PAGE, page(dt, record, projected, figures))

@@ -15,6 +15,7 @@ import xarray as xr
 from bayes_compute.errors import InputError
 
 SUMMARY, DIAGNOSTICS, POSTERIOR = "summary.json", "diagnostics.json", "posterior.nc"
+PAGE = "report.html"
 CALIBRATION, BACKTEST, COMPARISON = (  # in folders of their own
     "calibration.json",
     "backtest.json",
@@ -54,7 +55,7 @@ METADATA: dict[str, dict] = {
     "png": {"Software": None},
 }
 FIGURE_FILES = tuple(f"figures/{name}.{format}" for name in FIGURES for format in METADATA)
-FILES = (DIAGNOSTICS, POSTERIOR, *TEXTS, *PROJECTION, *FIGURE_FILES, SUMMARY)
+FILES = (DIAGNOSTICS, POSTERIOR, *TEXTS, *PROJECTION, *FIGURE_FILES, PAGE, SUMMARY)
 _REMEDY = "choose another folder with --out"
 
 

@@ -16,7 +16,13 @@ _LIMITS = (
     "break_even",
 )  # fmt: skip
 _RATES = ("failure_rate", "checkpoint_time", "restart_time")
-HOSTILE = ("<script>alert(1)</script>", "two\nlines", "50 % \\input{x} $a_b$ & #", "naïve → 網")
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "two\nlines",
+    "50 % \\input{x} $a_b$ & #",
+    "naïve → 網",
+    '</script><img src=x onerror=alert(1)><a href="javascript:alert(1)">',
+)
 REGIMES = ("DIY", "cloud", "bespoke")
 TOO_MANY = 10.0  # log10 parameters, between those of the made-up systems
 UNITS = {
@@ -120,7 +126,9 @@ def synthetic_fit(dates: tuple[float, ...] = (2000.0, 2016.0), seed: int = 1) ->
         "data": json.dumps(source | {"as_of": "2022-01-01", "selection": "all"}),
         "interval_kind": "eti",
         "interval_prob": 0.9,
-        "sampler": json.dumps({"name": "none", "seed": seed, "chains": 2, "draws": N_DRAWS}),
+        "sampler": json.dumps(
+            {"name": "none", "version": "0", "seed": seed, "chains": 2, "draws": N_DRAWS}
+        ),
         "versions": json.dumps({"bayes_compute": "0"}),
         "priors": json.dumps({"growth_mean": "Normal(0.4, 0.3) OOM/year"}),
         "diagnostics": json.dumps(checks | {"divergences": 0}),
@@ -132,9 +140,8 @@ def synthetic_fit(dates: tuple[float, ...] = (2000.0, 2016.0), seed: int = 1) ->
     return tree
 
 
-@pytest.fixture
-def no_ceilings(monkeypatch) -> list[tuple]:
-    """Ceilings that do not bind in place of those that are fitted; with what they were asked."""
+def without_ceilings(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
+    """Put ceilings that do not bind in place of those that are fitted; what they were asked."""
     asked = []
 
     def unlimited(as_of, year, n, assumptions, seed=1, progress=False):
@@ -145,6 +152,12 @@ def no_ceilings(monkeypatch) -> list[tuple]:
 
     monkeypatch.setattr("bayes_compute.projection.projection.available", unlimited)
     return asked
+
+
+@pytest.fixture
+def no_ceilings(monkeypatch) -> list[tuple]:
+    """Ceilings that do not bind in place of those that are fitted; with what they were asked."""
+    return without_ceilings(monkeypatch)
 
 
 @pytest.fixture
@@ -159,13 +172,13 @@ def one_era_tree() -> xr.DataTree:
     return synthetic_fit(())
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_fit() -> Callable[..., xr.DataTree]:
     """Build a fit with other dates or another seed."""
     return synthetic_fit
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_regimes(make_fit):
     """Build a fit of regimes, with some systems whose compute or parameters are undisclosed."""
 

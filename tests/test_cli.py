@@ -29,6 +29,8 @@ HEAVY = (
     "pymc",
     "pytensor",
     "nutpie",
+    "jinja2",
+    "plotly",
 )
 
 

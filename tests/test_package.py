@@ -16,7 +16,9 @@ import bayes_compute as bc
 
 CHECKOUT = Path(__file__).parents[1]
 SAMPLERS = {"nutpie", "pymc", "pytensor"}
-HEAVY = SAMPLERS | {"arviz", "matplotlib", "numba", "numpy", "pandas", "scipy", "xarray"}
+HEAVY = SAMPLERS | {
+    "arviz", "jinja2", "matplotlib", "numba", "numpy", "pandas", "plotly", "scipy", "xarray",
+}  # fmt: skip
 
 
 def imported_by(statement: str) -> set[str]:
@@ -69,7 +71,7 @@ def test_importing_the_package_imports_nothing_heavy():
     assert not imported_by("import bayes_compute") & HEAVY
 
 
-@pytest.mark.parametrize("module", ["summaries", "quoting", "plots"])
+@pytest.mark.parametrize("module", ["summaries", "quoting", "plots", "page.render"])
 def test_reading_results_does_not_import_a_sampler(module):
     assert not imported_by(f"import bayes_compute.{module}") & SAMPLERS
 
@@ -83,6 +85,11 @@ def test_model_is_importable(name):
 def test_wheel_holds_the_folder(wheel, folder):
     expected = {f"bayes_compute/_{folder}/{file}" for file in files_below(folder)}
     assert expected and expected <= set(wheel.namelist())
+
+
+def test_wheel_holds_what_a_page_is_made_of(wheel):
+    expected = {f"bayes_compute/page/page.{kind}" for kind in ("html", "css", "js")}
+    assert expected <= set(wheel.namelist())
 
 
 def test_wheel_installs_one_top_level_name(wheel):

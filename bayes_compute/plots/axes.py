@@ -17,8 +17,7 @@ def time_axis(ax: Axes, year: np.ndarray, rows: dict) -> float:
     it, shaded, so that slopes are only compared where a year is as long as any other.
     """
     first, last = np.floor(year.min()), np.floor(year.max()) + 1
-    starts = [row["lower"] for name, row in rows.items() if name.startswith("transition_year")]
-    cut = 5 * np.floor(min([np.quantile(year, 0.05), *(start - 15 for start in starts)]) / 5)
+    cut = sparse_until(year, rows)
     squeeze = (cut - first) / ((last - cut) / 7)
     early: list[float] = []
     if squeeze < 1.5:
@@ -47,12 +46,18 @@ def time_axis(ax: Axes, year: np.ndarray, rows: dict) -> float:
         FixedLocator([*early, *np.arange(step * np.ceil(cut / step), last + 1, step)])
     )
     ax.xaxis.set_minor_locator(
-        FixedLocator(np.arange(cut, last + 1)) if step > 1 else NullLocator()
+        FixedLocator(np.arange(cut, last + 1).tolist()) if step > 1 else NullLocator()
     )
     ax.xaxis.set_major_formatter(FuncFormatter(lambda t, _: f"{t:.0f}"))
     ax.set_xlim(first - 0.015 * squeeze * (last - cut), last)
     ax.set_xlabel("Publication date")
     return cut
+
+
+def sparse_until(year: np.ndarray, rows: dict) -> float:
+    """Year until which systems are few, and which no transition comes near."""
+    starts = [row["lower"] for name, row in rows.items() if name.startswith("transition_year")]
+    return float(5 * np.floor(min([np.quantile(year, 0.05), *(s - 15 for s in starts)]) / 5))
 
 
 def compute_axis(ax: Axes) -> None:

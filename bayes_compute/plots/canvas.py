@@ -1,5 +1,6 @@
 """What every figure is drawn with: its size, colours and legend, and systems as points."""
 
+import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.colors import to_rgb
@@ -44,11 +45,16 @@ def legend_above(ax: Axes, title: str, ncols: int) -> None:
     ax.legend(title=title, alignment="left", fontsize=8, title_fontsize=8, **where)
 
 
+def opacity(certain: np.ndarray, least: float, most: float) -> np.ndarray:
+    """Opacity of systems by the probability of where they most probably belong."""
+    return least + (most - least) * certain**2
+
+
 def scatter(ax: Axes, systems: xr.Dataset, y: str, era: int, hollow: bool = False) -> None:
     """Draw systems of one era, fainter where that is less certain."""
     least, most = (0.2, 0.8) if hollow else (0.1, 0.55)
     colour = to_rgb(COLOURS[era % len(COLOURS)])
-    alpha = least + (most - least) * systems["certain"].to_numpy() ** 2
+    alpha = opacity(systems["certain"].to_numpy(), least, most)
     ax.scatter(
         systems["year"],
         systems[y],

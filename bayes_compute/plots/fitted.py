@@ -83,6 +83,28 @@ def quantiles(dt: xr.DataTree, values: np.ndarray, holds: np.ndarray) -> np.ndar
     return np.nanquantile(np.where(holds, values, np.nan), at, axis=0)
 
 
+def trends_of(
+    dt: xr.DataTree, date: np.ndarray
+) -> Iterator[tuple[int, str, np.ndarray, np.ndarray]]:
+    """Line of each era (the average domain) at those of the dates where it is shown.
+
+    Yields
+    ------
+    k, name : int, str
+        Of the era.
+    at : ndarray, shape (n,)
+    line : ndarray, shape (3, n)
+        Median and ends of the interval over the draws in which the era holds.
+    """
+    draws = thinned(dt)
+    holds, shown = eras_at(dt, draws, date)
+    for k, era in enumerate(eras_of(dt)):
+        level, growth = (draws[v].isel(era=k).to_numpy()[:, None] for v in ("level", "growth"))
+        at = date[shown[k]]
+        trend = level + growth * (at - float(dt.attrs["reference_year"]))
+        yield k, era, at, quantiles(dt, trend, holds[k][:, shown[k]])
+
+
 def histogram(draws: np.ndarray, width: float = 0.25) -> tuple[np.ndarray, np.ndarray]:
     """Edges [years] and heights of a histogram of all but the outermost draws."""
     low, high = np.quantile(draws, [0.001, 0.999])

@@ -10,15 +10,12 @@ from bayes_compute.plots.axes import compute_axis, time_axis
 from bayes_compute.plots.canvas import COLOURS, MARKERS, STYLE, axes_or_new, scatter
 from bayes_compute.plots.fitted import (
     colours_text,
-    eras_at,
-    eras_of,
     histogram,
     level_text,
-    quantiles,
     quoted,
     systems_of,
-    thinned,
     transitions_of,
+    trends_of,
 )
 from bayes_compute.summaries import summary
 
@@ -51,21 +48,15 @@ def compute_over_time(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     systems = systems_of(dt, "log10_flop")
     year, log10_flop = systems["year"].to_numpy(), systems["log10_flop"].to_numpy()
     date = np.linspace(year.min(), year.max(), 600)
-    draws = thinned(dt)
-    holds, shown = eras_at(dt, draws, date)
 
     cut = time_axis(ax, year, rows)
     low, height = log10_flop.min(), max(np.ptp(log10_flop), 1.0)
     ax.set_ylim(low - 0.2 * height, low + 1.05 * height)
-    for k, era in enumerate(eras_of(dt)):
+    for k, era, at, (line, lower, upper) in trends_of(dt, date):
         colour, marker = COLOURS[k % len(COLOURS)], MARKERS[k % len(MARKERS)]
         scatter(ax, systems.isel(system=systems["modal"] == k), "log10_flop", k)
         name = f"era {era}" if era.isdigit() else era
         label = f"{name}: ×{quoted(rows[f'growth_factor[{era}]'], '/year')}"
-        level, growth = (draws[v].isel(era=k).to_numpy()[:, None] for v in ("level", "growth"))
-        at = date[shown[k]]
-        trend = level + growth * (at - float(dt.attrs["reference_year"]))
-        line, lower, upper = quantiles(dt, trend, holds[k][:, shown[k]])
         early, late = at <= cut, at >= cut
         ax.plot(at[early], line[early], ":", color=colour, linewidth=1, zorder=4)
         ax.fill_between(

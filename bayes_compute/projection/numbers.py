@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 
 from bayes_compute.errors import InputError
+from bayes_compute.layout import tabulate
 from bayes_compute.projection.coming import BINDING, ESTIMANDS, UNCHANGED
 from bayes_compute.quoting import level
 
@@ -19,6 +20,7 @@ _IN_WORDS = {
     "run_length": "the longest useful run",
     "power": "power",
 }
+_YEARLY = ("record", "frontier", "typical")
 _SAID = 5  # words are made for the first year, the last, and those that this divides
 
 
@@ -127,9 +129,7 @@ def describe(record: dict) -> str:
         f"As of {of_fit}{data}, the largest training run on record is "
         f"{now['system']}, 10^{now['log10_flop']:.1f} FLOP.",
     ]
-    for row in rows:
-        if row in (rows[0], rows[-1]) or int(row["date"][:4]) % _SAID == 0:
-            lines.append(_sentence(row, percent))
+    lines += [_sentence(row, percent) for row in said(rows)]
     frontier = record["estimands"]["frontier"][min(4, len(rows) - 1)]
     typical = record["estimands"]["typical"][min(4, len(rows) - 1)]
     lines += [
@@ -141,6 +141,21 @@ def describe(record: dict) -> str:
     ]
     lines += [f"Not known by then, so does not bind: {why}" for why in record["unknown"]]
     return "\n".join(lines)
+
+
+def said(rows: list[dict]) -> list[dict]:
+    """Those of the years of an estimand for which words are made."""
+    return [row for row in rows if row in (rows[0], rows[-1]) or int(row["date"][:4]) % _SAID == 0]
+
+
+def years_table(record: dict) -> str:
+    """Every year of a projection, as a Markdown table of medians and intervals."""
+    head = ("end of", "record", "top 5 % of the year's systems", "typical system")
+    body = [
+        (rows[0]["date"][:4], *map(_interval, rows))
+        for rows in zip(*(record["estimands"][name] for name in _YEARLY), strict=True)
+    ]
+    return tabulate([head, *body], "markdown", "llll")
 
 
 def assumptions_table(record: dict) -> str:

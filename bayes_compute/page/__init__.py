@@ -1,0 +1,1 @@
+"""``report.html``: one file that says everything, reads nothing else, and needs no network."""

@@ -1,0 +1,155 @@
+"""The page of a report, made of what the other files of its folder say."""
+
+import json
+from base64 import b64encode
+from hashlib import sha256
+from importlib.resources import files
+from inspect import getdoc
+from typing import Any
+
+import xarray as xr
+from jinja2 import Environment, StrictUndefined
+from markupsafe import Markup
+from markupsafe import escape as in_html
+from plotly.offline import get_plotlyjs
+
+from bayes_compute import plots, published, seed, sensitivity
+from bayes_compute.answer import checks, floors, remarks
+from bayes_compute.page.chart import chart, legend, systems_of
+from bayes_compute.page.prose import markdown, powers, prose
+from bayes_compute.projection import numbers
+from bayes_compute.quoting import (
+    LARGELY_PRIOR,
+    ends_text,
+    kind,
+    level,
+    median_text,
+    quote,
+    sentence,
+    table,
+)
+from bayes_compute.systems import shipped
+
+_FOLDER = files("bayes_compute.page")
+_ON_CARDS = {"transition_year": "{}", "growth_factor": "×{}/year"}
+
+
+def page(
+    dt: xr.DataTree,
+    record: dict[str, Any],
+    projected: dict[str, Any] | None,
+    figures: dict[str, bytes],
+) -> str:
+    """Give ``report.html``.
+
+    Parameters
+    ----------
+    dt : xarray.DataTree
+        What :func:`bayes_compute.fit` returned.
+    record : dict
+        ``summary.json`` of it.
+    projected : dict, optional
+        ``projection.json``, once it is projected.
+    figures : dict of bytes
+        SVG of each figure, by name.
+
+    Returns
+    -------
+    str
+        HTML with its style, scripts, figures and data inside. Text from the data is inert, and
+        the browser is told to fetch nothing and to run these two scripts alone.
+    """
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment.filters |= {
+        "prose": prose,
+        "markdown": markdown,
+        "powers": _raised,
+        "in_json": _in_json,
+    }
+    of_systems = "membership" in dt
+    rows = {row["name"]: row for row in record["quantities"]}
+    systems = systems_of(dt) if of_systems else []
+    scripts = [get_plotlyjs(), _text("page.js")] if of_systems else []
+    lead, *rest = _words(record, projected)
+    return environment.from_string(_text("page.html")).render(
+        record=record,
+        projected=projected,
+        figures={name: _figure(name, svg) for name, svg in figures.items()},
+        lead=lead,
+        rest="\n".join(rest),
+        cards=_cards(record, projected),
+        systems=systems,
+        legend=legend(dt, rows) if of_systems else [],
+        chart=chart(dt, rows, systems) if of_systems else None,
+        scripts=scripts,
+        hashes=" ".join(f"'sha256-{_hash(script)}'" for script in scripts) or "'none'",
+        style=_text("page.css"),
+        source=shipped().get(record["data"].get("name")),
+        level=level(record),
+        kind=kind(record),
+        # What the sections say, in the words of those who know.
+        checks=checks, remarks=remarks, floors=floors, quote=quote, table=table, numbers=numbers,
+        seed=seed, priors=sensitivity, published=published,
+    )  # fmt: skip
+
+
+def _text(name: str) -> str:
+    return (_FOLDER / name).read_text(encoding="utf-8")
+
+
+def _raised(text: str) -> Markup:
+    """Text with powers of ten."""
+    return Markup(powers(str(in_html(text))))
+
+
+def _hash(script: str) -> str:
+    """As a content security policy names a script."""
+    return b64encode(sha256(script.encode()).digest()).decode()
+
+
+def _in_json(value: Any) -> Markup:
+    """JSON that no HTML parser reads as markup."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+def _figure(name: str, svg: bytes) -> dict[str, str]:
+    """A figure as an address that holds it, with what it shows and how to read it."""
+    summary, _, rest = (getdoc(getattr(plots, name)) or name).partition("\n\n")
+    how, _, _ = rest.partition("Parameters\n---")
+    return {
+        "src": f"data:image/svg+xml;base64,{b64encode(svg).decode()}",
+        "alt": " ".join(summary.split()),
+        "how": " ".join(how.split()),
+    }
+
+
+def _words(record: dict[str, Any], projected: dict[str, Any] | None) -> list[str]:
+    """What is said first, of a projection the record and a year some years ahead; and the rest."""
+    if projected is None:
+        return ["", *quote(record).splitlines()]
+    record_now, *lines = numbers.describe(projected).splitlines()
+    ahead = min(1, len(numbers.said(projected["estimands"]["record"])) - 1)
+    return [f"{record_now} {lines.pop(ahead)}", *lines]
+
+
+def _cards(record: dict[str, Any], projected: dict[str, Any] | None) -> list[dict[str, str]]:
+    """The numbers that are looked for first."""
+    cards = [
+        {
+            "label": f"Record by the end of {row['date'][:4]}",
+            "value": f"10^{row['median']:.1f} FLOP",
+            "ends": f"10^{row['lower']:.1f} to 10^{row['upper']:.1f}",
+        }
+        for row in numbers.said(projected["estimands"]["record"] if projected else [])[-3:]
+    ]
+    for row in record["quantities"]:
+        variable = row["name"].partition("[")[0]
+        if variable in _ON_CARDS:
+            value = _ON_CARDS[variable].format(median_text(row))
+            ends = ends_text(row) + (f"; {LARGELY_PRIOR}" if row["largely_prior"] else "")
+            label = sentence(record, row["name"]).partition(":")[0]
+            cards.append({"label": label, "value": value, "ends": ends})
+    return cards
