@@ -2,8 +2,9 @@
 
 from bayes_compute import seed
 from bayes_compute.published import describe as published
-from bayes_compute.quoting import level, quote
+from bayes_compute.quoting import sentences
 from bayes_compute.sensitivity import describe as priors
+from bayes_compute.wording import level
 
 
 def answer(record: dict) -> str:
@@ -25,7 +26,7 @@ def answer(record: dict) -> str:
     ]
     if record.get("flat_dates"):
         lines.append("with flat priors on the dates")
-    lines += ["", quote(record)]
+    lines += ["", sentences(record)]
     counts = (
         f"{n['modal']} {f'in era {era}' if era.isdigit() else era}"
         for era, n in record.get("counts", {}).items()

@@ -163,18 +163,44 @@ def quote(
     quantity: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[QUANTITY]...", help="Such as growth[2] or growth; dates and growth if none."
+            metavar="[QUANTITY]...",
+            help="Such as growth[2], growth or record[2030]; dates and growth if none.",
         ),
     ] = None,
     format: Annotated[
         Literal["text", "latex", "markdown", "json"], typer.Option(help="How to write them.")
     ] = "text",
+    verify: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.tex",
+            help="Derive every number in a paper again, from RESULTS ...: do they hold?",
+        ),
+    ] = None,
 ) -> None:
-    """Numbers of a results folder, ready for a paper."""
-    from bayes_compute.quoting import quote
-    from bayes_compute.results_folder import read_record
+    """Numbers of a results folder, ready for a paper; or those of a paper, held against it."""
+    if verify is not None:
+        from bayes_compute.verification import verify as held
 
-    typer.echo(quote(read_record(results), *(quantity or []), format=format))
+        holds, text = held(verify, [results, *map(Path, quantity or [])])
+        typer.echo(text)
+        raise typer.Exit(0 if holds else 1)
+    from bayes_compute.quoting import quote
+    from bayes_compute.results_folder import read_estimands, read_record
+
+    record = read_record(results) | {"estimands": read_estimands(results)}
+    typer.echo(quote(record, *(quantity or []), format=format))
+
+
+@app.command()
+def compare(
+    earlier: Annotated[Path, typer.Argument(help="A results folder.")],
+    later: Annotated[Path, typer.Argument(help="One of the same model with other data or code.")],
+) -> None:
+    """Which claims moved between two results of a model, by how much, and why."""
+    from bayes_compute import claims
+
+    typer.echo(claims.describe(claims.compare(earlier, later)))
 
 
 @app.command()
