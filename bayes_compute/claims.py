@@ -2,6 +2,7 @@
 
 import json
 import os
+from math import copysign, hypot, inf
 from typing import Any
 
 import numpy as np
@@ -139,11 +140,11 @@ def _rows(record: dict, estimands: dict[str, list[dict]]) -> dict[str, dict]:
 def _move(name: str, earlier: dict, later: dict) -> dict[str, Any] | None:
     """A claim whose median differs by more than its draws explain."""
     change = later["median"] - earlier["median"]
-    error = np.hypot(*(row["mcse_median"] or 0.0 for row in (earlier, later)))
+    error = hypot(*(row["mcse_median"] or 0.0 for row in (earlier, later)))
     if abs(change) <= _MOVED * error or change == 0:
         return None
-    half = np.hypot(*((row["upper"] - row["lower"]) / 2 for row in (earlier, later)))
-    shift = float(change / half) if half > 0 else float(np.copysign(np.inf, change))
+    half = hypot(*((row["upper"] - row["lower"]) / 2 for row in (earlier, later)))
+    shift = change / half if half > 0 else copysign(inf, change)
     unit = later["unit"]
     return {"name": name, "unit": unit, "earlier": earlier, "later": later, "shift": shift}
 

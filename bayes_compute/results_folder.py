@@ -181,8 +181,8 @@ def _read_tree(path: Path) -> xr.DataTree:
             return tree.load()
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
-            f"{path}: got {type(error).__name__}; expected the file of a finished run; run "
-            "bayes-compute report or fit again"
+            f"{path}: got {type(error).__name__}; expected the {path.stem} of a finished "
+            "run; run bayes-compute report or fit again"
         ) from error
 
 

@@ -64,5 +64,6 @@ def _decimals_of_width(unit: str, width: float) -> int:
 
 
 def _decimals_of_error(error: float | None, otherwise: int) -> int:
-    known = error is not None and isfinite(error) and error > 0
-    return -ceil(log10(error / _UNSURE)) if known else otherwise
+    if error is None or not isfinite(error) or error <= 0:
+        return otherwise
+    return -ceil(log10(error / _UNSURE))
