@@ -3,8 +3,9 @@
 from bayes_compute import seed
 from bayes_compute.predictive_checks import verdict
 from bayes_compute.published import describe as published
-from bayes_compute.quoting import level, quote
+from bayes_compute.quoting import sentences
 from bayes_compute.sensitivity import describe as priors
+from bayes_compute.wording import level
 
 
 def answer(record: dict) -> str:
@@ -18,7 +19,7 @@ def answer(record: dict) -> str:
     lines = [checks(record)]
     if record.get("flat_dates"):
         lines.append("with flat priors on the dates")
-    lines += ["", quote(record)]
+    lines += ["", sentences(record)]
     said = remarks(record) + floors(record)
     lines += ["", *said] if "counts" in record else said
     if "seed" in record:

@@ -163,18 +163,33 @@ def quote(
     quantity: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="[QUANTITY]...", help="Such as growth[2] or growth; dates and growth if none."
+            metavar="[QUANTITY]...",
+            help="Such as growth[2], growth or record[2030]; dates and growth if none.",
         ),
     ] = None,
     format: Annotated[
         Literal["text", "latex", "markdown", "json"], typer.Option(help="How to write them.")
     ] = "text",
+    verify: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.tex",
+            help="Derive every number in a paper again, from RESULTS ...: do they hold?",
+        ),
+    ] = None,
 ) -> None:
-    """Numbers of a results folder, ready for a paper."""
-    from bayes_compute.quoting import quote
-    from bayes_compute.results_folder import read_record
+    """Numbers of a results folder, ready for a paper; or those of a paper, held against it."""
+    if verify is not None:
+        from bayes_compute.verification import verify as held
 
-    typer.echo(quote(read_record(results), *(quantity or []), format=format))
+        holds, text = held(verify, [results, *map(Path, quantity or [])])
+        typer.echo(text)
+        raise typer.Exit(0 if holds else 1)
+    from bayes_compute.quoting import quote
+    from bayes_compute.results_folder import read_estimands, read_record
+
+    record = read_record(results) | {"estimands": read_estimands(results)}
+    typer.echo(quote(record, *(quantity or []), format=format))
 
 
 @app.command()
@@ -187,11 +202,22 @@ def compare(
     ] = None,
     seed: Seed = 1,
 ) -> None:
-    """LOO and evidence of models of the same systems, and P(K): one table; minutes."""
+    """Models of the same systems by LOO and evidence; or which claims of one model moved."""
+    from bayes_compute import claims
     from bayes_compute.comparison import compare
     from bayes_compute.report import write_comparison
-    from bayes_compute.results_folder import check_folder, read_fit
+    from bayes_compute.results_folder import check_folder, read_fit, read_record
 
+    records = [read_record(folder) for folder in results]
+    if len({(record["model"], bool(record.get("flat_dates"))) for record in records}) == 1:
+        if len(results) != 2 or out is not None:
+            raise InputError(
+                f"compare: got {len(results)} results of {records[0]['model']}"
+                f"{' and --out' if out else ''}; expected two, whose claims are set side by side "
+                "on standard output, or results of several models"
+            )
+        typer.echo(claims.describe(claims.compare(*results)))
+        return
     if out is not None:
         check_folder(out)
     found = compare(*map(read_fit, results), seed=seed)

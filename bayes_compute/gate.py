@@ -10,7 +10,8 @@ from bayes_compute.changepoint.hyperparameters import some_of
 from bayes_compute.changepoint.mixture import MixtureRegimes
 from bayes_compute.changepoint.regimes import ThresholdRegimes
 from bayes_compute.changepoint.regression import CollapsedRegression
-from bayes_compute.summaries import convergence, quantities
+from bayes_compute.convergence import convergence
+from bayes_compute.summaries import quantities
 
 type Likelihood = CollapsedRegression | ThresholdRegimes | MixtureRegimes
 

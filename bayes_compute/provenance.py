@@ -1,7 +1,10 @@
 """What the attrs of a fit say of how it was made: data, sampler, versions, units and priors."""
 
+import hashlib
 import json
+from functools import lru_cache
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bayes_compute import __version__
@@ -66,8 +69,22 @@ def provenance(model: str, source: dict, sampler: dict, prob: float, units: dict
 
 
 def versions() -> dict[str, str]:
-    """Versions of this package and of the libraries that numbers depend on."""
-    return {"bayes_compute": __version__} | {name: version(name) for name in _LIBRARIES}
+    """Versions of this package, its code, and the libraries that numbers depend on."""
+    own = {"bayes_compute": __version__, "code": code_hash()[:8]}
+    return own | {name: version(name) for name in _LIBRARIES}
+
+
+@lru_cache
+def code_hash() -> str:
+    """Hash of the code of this package and of its models."""
+    from bayes_compute.models import __path__ as models
+
+    package = Path(__file__).parent
+    own = [path for path in package.rglob("*.py") if "_models" not in path.parts]
+    found = hashlib.sha256()
+    for path in (*sorted(own), *sorted(Path(models[0]).glob("*.py"))):
+        found.update(path.read_bytes())
+    return found.hexdigest()
 
 
 def prior_text(pm_model: "pm.Model", likelihood: Any, transitions: list[str]) -> dict[str, str]:

@@ -9,7 +9,7 @@ from typing import Any
 import xarray as xr
 
 from bayes_compute.errors import NotConverged
-from bayes_compute.quoting import ends_text, median_text
+from bayes_compute.rounding import ROUNDED, ends_text, median_text
 from bayes_compute.summaries import summary
 
 VARIABLES = ("transition_year", "growth", "capacity")
@@ -42,7 +42,6 @@ def comparison(dt: xr.DataTree, published: xr.DataTree | NotConverged) -> dict[s
         "too_few": source.get("too_few"),
         "quantities": [],
     }
-    ends = ["median", "lower", "upper", "unit", "ess_bulk"]
     table, other = summary(dt), None
     if isinstance(published, NotConverged):
         found["reason"] = str(published)
@@ -52,12 +51,12 @@ def comparison(dt: xr.DataTree, published: xr.DataTree | NotConverged) -> dict[s
     for name, row in table.iterrows():
         if str(name).partition("[")[0] not in VARIABLES:
             continue
-        cells = {"name": str(name), "evidence": row[ends].to_dict(), "published": None}
+        cells = {"name": str(name), "evidence": row[[*ROUNDED]].to_dict(), "published": None}
         if other is not None:
             rival = other.loc[name]
             width = rival["upper"] - rival["lower"]
             cells |= {
-                "published": rival[ends].to_dict(),
+                "published": rival[[*ROUNDED]].to_dict(),
                 "moved": (row["median"] - rival["median"]) / (width / 2),
                 "wider": (row["upper"] - row["lower"]) / width,
             }

@@ -10,8 +10,9 @@ import xarray as xr
 from bayes_compute import comparison, predictive_checks, published, seed, sensitivity
 from bayes_compute.backtesting import scores as backtesting
 from bayes_compute.errors import NotConverged
+from bayes_compute.macros import macros, projection_macros
 from bayes_compute.projection.numbers import assumptions_table, describe, projection_record
-from bayes_compute.quoting import level, macros, table
+from bayes_compute.quoting import table
 from bayes_compute.ranks import calibration_record
 from bayes_compute.ranks import describe as describe_ranks
 from bayes_compute.results_folder import (
@@ -24,6 +25,7 @@ from bayes_compute.results_folder import (
     METADATA,
     PAGE,
     POSTERIOR,
+    PROJECTED,
     PROJECTION,
     SUMMARY,
     check_folder,
@@ -37,6 +39,7 @@ from bayes_compute.results_folder import (
 )
 from bayes_compute.summaries import plain, summary_record
 from bayes_compute.validation import hardware_check
+from bayes_compute.wording import level
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -130,7 +133,7 @@ def write_report(
 
 
 def write_projection(dt: xr.DataTree, out: str | os.PathLike[str]) -> dict:
-    """Write ``projection.nc``, ``projection.json``, ``projection.md`` and the figure of it.
+    """Write ``projection.nc``, ``.json``, ``.md``, ``projection_macros.tex`` and the figure.
 
     ``report.html`` of the folder, if it has one, is written anew with them.
 
@@ -165,10 +168,11 @@ def write_projection(dt: xr.DataTree, out: str | os.PathLike[str]) -> dict:
         write_json(folder, DIAGNOSTICS, diagnostics)
         write_file(folder, PROJECTION[0], lambda path: path.write_bytes(netcdf))
         write_text(folder, PROJECTION[1], words)
+        write_text(folder, PROJECTION[2], projection_macros(record))
         _write_figures(dt, folder, figures)
         if PAGE in diagnostics["files"]:
             _write_page(dt, folder, diagnostics["files"], of_fit, record)
-        write_json(folder, PROJECTION[2], record)
+        write_json(folder, PROJECTED, record)
     return record
 
 

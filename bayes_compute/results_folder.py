@@ -30,7 +30,8 @@ TEXTS = (
     "priors.md",
     "checks.md",
 )
-PROJECTION = ("projection.nc", "projection.md", "projection.json")
+PROJECTED = "projection.json"
+PROJECTION = ("projection.nc", "projection.md", "projection_macros.tex", PROJECTED)
 # Figures, and what a fit needs for each: its variables, its groups, or its model.
 FIGURES = {
     "compute_over_time": {"membership"},
@@ -120,8 +121,10 @@ def read_record(folder: str | os.PathLike[str]) -> dict:
     if record is None:
         raise InputError(f"{folder}: got no readable {SUMMARY}; {expected}")
     rows = record.get("quantities")
-    whole = isinstance(rows, list) and all(isinstance(row, dict) and "name" in row for row in rows)
-    if not (whole and {"model", "data", "interval"} <= record.keys()):
+    whole = isinstance(rows, list) and all(
+        isinstance(row, dict) and {"name", "key"} <= row.keys() for row in rows
+    )
+    if not (whole and {"model", "data", "interval", "posterior_sha256"} <= record.keys()):
         raise InputError(f"{folder / SUMMARY}: got a file that is not whole; {expected}")
     return record
 
@@ -144,14 +147,57 @@ def read_fit(folder: str | os.PathLike[str]) -> xr.DataTree:
         As :func:`read_record`, or if ``posterior.nc`` is not readable.
     """
     read_record(folder)
-    path = Path(folder) / POSTERIOR
+    return _read_tree(Path(folder) / POSTERIOR)
+
+
+def read_projected(folder: str | os.PathLike[str]) -> xr.DataTree:
+    """Read the posterior of a results folder, and its projection if there is one.
+
+    Parameters
+    ----------
+    folder : path
+
+    Returns
+    -------
+    xarray.DataTree
+        What :func:`bayes_compute.project` returned, in memory.
+
+    Raises
+    ------
+    InputError
+        As :func:`read_fit`.
+    """
+    fit, folder = read_fit(folder), Path(folder)
+    if (folder / PROJECTED).exists():
+        for name, group in _read_tree(folder / PROJECTION[0]).children.items():
+            fit[name] = group.dataset
+    return fit
+
+
+def read_estimands(folder: str | os.PathLike[str]) -> dict:
+    """Read what was projected for each estimand: nothing if nothing was.
+
+    Parameters
+    ----------
+    folder : path
+        A results folder.
+
+    Returns
+    -------
+    dict
+        ``estimands`` of ``projection.json``.
+    """
+    return (read_json(Path(folder) / PROJECTED) or {}).get("estimands", {})
+
+
+def _read_tree(path: Path) -> xr.DataTree:
     try:
         with xr.open_datatree(path, engine="h5netcdf") as tree:
             return tree.load()
     except (OSError, ValueError, KeyError) as error:
         raise InputError(
-            f"{path}: got {type(error).__name__}; expected the posterior of a finished run; run "
-            "bayes-compute report or fit again"
+            f"{path}: got {type(error).__name__}; expected the {path.stem} of a finished "
+            "run; run bayes-compute report or fit again"
         ) from error
 
 

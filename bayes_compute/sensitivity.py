@@ -10,8 +10,9 @@ import numpy as np
 import xarray as xr
 
 from bayes_compute.errors import NotConverged
-from bayes_compute.quoting import LARGELY_PRIOR, ends_text, median_text
+from bayes_compute.rounding import ROUNDED, ends_text, median_text
 from bayes_compute.summaries import summary
+from bayes_compute.wording import LARGELY_PRIOR
 
 VARIABLES = ("transition_year", "growth", "capacity", "drift")
 INFORMATIVE = 0.05
@@ -45,13 +46,12 @@ def prior_check(dt: xr.DataTree, flat: xr.DataTree | NotConverged | None) -> dic
     for name, row in stated.iterrows():
         if str(name).partition("[")[0] not in VARIABLES:
             continue
-        ends = ["median", "lower", "upper", "unit", "ess_bulk"]
         found["quantities"].append(
             {
                 "name": str(name),
-                "prior": before[str(name)] | {"unit": row["unit"], "ess_bulk": 0},
-                "stated": row[ends].to_dict(),
-                "flat": None if other is None else other.loc[name, ends].to_dict(),
+                "prior": before[str(name)] | {"unit": row["unit"]},
+                "stated": row[[*ROUNDED]].to_dict(),
+                "flat": None if other is None else other.loc[name, [*ROUNDED]].to_dict(),
                 "largely_prior": row["largely_prior"],
                 "power_scaling": {prior: values[str(name)] for prior, values in scaled.items()},
             }

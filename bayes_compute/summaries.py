@@ -8,19 +8,18 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayes_compute.convergence import convergence, quantile_errors
 from bayes_compute.errors import InputError, NotConverged
 from bayes_compute.floor import floor_jump
+from bayes_compute.keys import draws_hash, key
+from bayes_compute.rounding import ENDS
 
 LARGELY_PRIOR = 0.7
 """A posterior sd above this share of the prior sd marks a quantity as largely the prior's."""
 
 _FIRM = 0.8  # sd of log10 FLOP above which evidence is no figure that was collected
 
-TAILS = (0.05, 0.95)
-"""Quantiles whose effective sample size is the tail ESS."""
-
 _OF_GROWTH = ("growth_factor", "doubling_time")  # growth in other units
-
 _READING_ORDER = (
     "transition_year",
     "growth",
@@ -66,8 +65,9 @@ def summary(dt: xr.DataTree, prob: float | None = None) -> pd.DataFrame:
     pandas.DataFrame
         Index ``name`` (``growth[2]``); columns ``unit``, ``median``, ``mean``, ``sd``,
         ``lower``, ``upper``, ``r_hat``, ``ess_bulk``, ``ess_tail`` (rank-normalised, Vehtari et
-        al. 2021, doi:10.1214/20-BA1221; R-hat of a constant is 1), ``prior_sd`` and
-        ``largely_prior`` (posterior sd above 0.7 prior sd).
+        al. 2021, doi:10.1214/20-BA1221; R-hat of a constant is 1), ``mcse_median``,
+        ``mcse_lower``, ``mcse_upper`` (Monte Carlo standard errors of the quantiles; the same
+        source), ``prior_sd`` and ``largely_prior`` (posterior sd above 0.7 prior sd).
 
     Raises
     ------
@@ -147,7 +147,7 @@ def summary_record(dt: xr.DataTree) -> dict:
             f"{attrs['model']}: the fit failed its diagnostics, so nothing of it can be quoted",
             stored["diagnostics"],
         )
-    table = summary(dt)
+    table, digest = summary(dt), draws_hash(dt["posterior"].dataset)
     record = {
         "model": attrs["model"],
         "converged": True,
@@ -157,8 +157,11 @@ def summary_record(dt: xr.DataTree) -> dict:
         "versions": stored["versions"],
         "diagnostics": stored["diagnostics"],
         "priors": stored["priors"],
+        "posterior_sha256": digest,
         "quantities": [
-            {"name": name} | row.drop("prior_sd").to_dict() for name, row in table.iterrows()
+            {"name": name, "key": key(attrs["model"], str(name), stored["data"], digest)}
+            | row.drop("prior_sd").to_dict()
+            for name, row in table.iterrows()
         ],
         "prior_influence": [
             {
@@ -243,6 +246,7 @@ def _row(draws: np.ndarray, prior: np.ndarray, prob: float) -> dict:
         "lower": lower,
         "upper": upper,
         **convergence(draws),
+        **quantile_errors(draws, prob),
         "prior_sd": prior_sd,
         "largely_prior": bool(sd > LARGELY_PRIOR * prior_sd),
     }
@@ -257,43 +261,17 @@ def quantities(draws: xr.Dataset) -> dict[str, np.ndarray]:
     return found
 
 
-def convergence(draws: np.ndarray) -> dict[str, float]:
-    """R-hat and effective sample sizes of the draws of one quantity, (chain, draw).
-
-    Rank-normalised (Vehtari et al. 2021, doi:10.1214/20-BA1221).
-    """
-    from arviz_stats.sampling_diagnostics import ess
-
-    return {
-        "r_hat": _r_hat(draws),
-        "ess_bulk": round(float(ess(draws, method="bulk"))),
-        "ess_tail": round(float(ess(draws, method="tail", prob=TAILS))),
-    }
-
-
-def _r_hat(draws: np.ndarray) -> float:
-    """Rank-normalised R-hat; 1 for a constant, infinite where chains are stuck apart."""
-    from arviz_stats.sampling_diagnostics import rhat
-
-    if np.ptp(draws) == 0:
-        return 1.0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        r_hat = float(rhat(draws, method="rank"))
-    return r_hat if np.isfinite(r_hat) else np.inf
-
-
 def _derived(variable: str, row: dict, draws: np.ndarray, prior: np.ndarray) -> dict:
     """What changes in growth's row when growth is stated in another unit."""
-    if variable == "growth_factor":
-        to_unit, ends = growth_factor, ("lower", "upper")
-    else:
-        to_unit, ends = doubling_time, ("upper", "lower")
+    down = variable == "doubling_time"  # what grows fast doubles soon
+    to_unit = doubling_time if down else growth_factor
+    changed = {}
+    for end, of in zip(ENDS, reversed(ENDS) if down else ENDS, strict=True):
+        value = float(to_unit(row[of]))
+        slope = value**2 / (12 * np.log10(2)) if down else value * np.log(10)
+        changed[end] = value
+        changed[f"mcse_{end}"] = slope * row[f"mcse_{of}"] if np.isfinite(value) else np.nan
     draws, prior = to_unit(draws), to_unit(prior)
-    changed = {
-        "median": float(to_unit(row["median"])),
-        ends[0]: float(to_unit(row["lower"])),
-        ends[1]: float(to_unit(row["upper"])),
-    }
     finite, prior_finite = np.isfinite(draws).all(), np.isfinite(prior).all()
     return changed | {
         "mean": draws.mean() if finite else np.nan,

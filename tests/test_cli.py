@@ -115,7 +115,7 @@ finally:
         timeout=60,
     )
     assert done.returncode == 0
-    for name in ("report", "fit", "quote", "transitions", "flop", "data", "models"):
+    for name in ("report", "fit", "quote", "compare", "transitions", "flop", "data", "models"):
         assert re.search(rf"^  {name} ", done.stdout, re.MULTILINE), name
     assert done.stdout.splitlines()[-1] == "[]"
 
@@ -152,6 +152,9 @@ def test_help_is_what_one_gets_without_a_command(command):
         (["report", "--as-of", "1950-01-01", "--evidence"], "as_of|systems: got 0"),
         (["report", "--as-of", "2022-03-12", "--evidence"], "as_of 2022-03-12; .* 2022-03-13"),
         (["quote", "no_such_folder"], "no_such_folder: got no such folder"),
+        (["quote", "no_such_folder", "--verify", "none.tex"], "none.tex: got FileNotFoundError"),
+        (["compare", "no_such_folder"], "later"),
+        (["compare", "no_such_folder", "other"], "no_such_folder: got no such folder"),
     ],
 )
 def test_a_wrong_call_is_one_line_and_status_2(command, tmp_path, monkeypatch, arguments, message):
@@ -320,6 +323,39 @@ def test_quote_in_every_format(command, datatree, tmp_path, format):
     statements = [row["text"] for row in json.loads(out)] if format == "json" else out.splitlines()
     assert len(statements) == 3
     assert all("equal-tailed interval" in statement for statement in statements)
+
+
+def test_quote_reads_the_projection_too(command, datatree, no_ceilings, tmp_path, monkeypatch):
+    monkeypatch.setattr(report, "_write_figures", lambda *_: None)
+    write_fit(datatree, tmp_path)
+    assert command("quote", tmp_path, "record")[0] == 2
+    assert command("project", tmp_path, "--horizon", "2030", "--quiet")[0] == 0
+    status, out, _ = command("quote", tmp_path, "record[2030]")
+    assert status == 0
+    assert out.startswith("The record by the end of 2030: 10^")
+    assert re.search(r" set by .* in \d+%, by .* \[three_eras/record\[2030\]@0{8}-\w{8}\]\n$", out)
+    assert "\\bcRecordTwoZeroThreeZero}" in (tmp_path / "projection_macros.tex").read_text()
+
+
+def test_verify_is_status_0_only_if_every_claim_holds(command, datatree, tmp_path):
+    write_fit(datatree, tmp_path / "out")
+    paper = tmp_path / "paper.tex"
+    claim = command("quote", tmp_path / "out", "growth[2]", "--format", "latex")[1]
+    paper.write_text(claim)
+    assert command("quote", tmp_path / "out", "--verify", paper) == (0, "1 of 1 claims hold\n", "")
+    paper.write_text(claim + claim.replace("OOM", "dex"))
+    status, out, err = command("quote", "--verify", paper, tmp_path / "out")
+    assert (status, err) == (1, "")
+    assert "paper.tex:2: differs: three_eras/growth[2]@" in out
+    assert out.endswith("1 of 2 claims hold\n")
+
+
+def test_compare_says_which_claims_moved(command, make_fit, tmp_path):
+    for name, date in (("earlier", 2000.0), ("later", 2005.0)):
+        write_fit(make_fit((date, 2016.0)), tmp_path / name)
+    status, out, _ = command("compare", tmp_path / "earlier", tmp_path / "later")
+    assert status == 0
+    assert re.search(r"^transition_year\[1→2\] +year +2000\.0 .* 2005\.0 .* \+\d", out, re.M)
 
 
 def test_quote_refuses_an_unknown_quantity(command, datatree, tmp_path):

@@ -18,20 +18,12 @@ from bayes_compute.answer import checks, floors, remarks
 from bayes_compute.page.chart import chart, legend, systems_of
 from bayes_compute.page.prose import markdown, powers, prose
 from bayes_compute.projection import numbers
-from bayes_compute.quoting import (
-    LARGELY_PRIOR,
-    ends_text,
-    kind,
-    level,
-    median_text,
-    quote,
-    sentence,
-    table,
-)
+from bayes_compute.quoting import sentences, table
 from bayes_compute.systems import shipped
+from bayes_compute.wording import LARGELY_PRIOR, ends, kind, level, sentence, stated
 
 _FOLDER = files("bayes_compute.page")
-_ON_CARDS = {"transition_year": "{}", "growth_factor": "×{}/year"}
+_ON_CARDS = ("transition_year", "growth_factor")
 
 
 def page(
@@ -88,7 +80,7 @@ def page(
         level=level(record),
         kind=kind(record),
         # What the sections say, in the words of those who know.
-        checks=checks, remarks=remarks, floors=floors, quote=quote, table=table, numbers=numbers,
+        checks=checks, remarks=remarks, floors=floors, sentences=sentences, table=table, numbers=numbers,
         seed=seed, priors=sensitivity, published=published,
     )  # fmt: skip
 
@@ -129,7 +121,7 @@ def _figure(name: str, svg: bytes) -> dict[str, str]:
 def _words(record: dict[str, Any], projected: dict[str, Any] | None) -> list[str]:
     """What is said first, of a projection the record and a year some years ahead; and the rest."""
     if projected is None:
-        return ["", *quote(record).splitlines()]
+        return ["", *sentences(record).splitlines()]
     record_now, *lines = numbers.describe(projected).splitlines()
     ahead = min(1, len(numbers.said(projected["estimands"]["record"])) - 1)
     return [f"{record_now} {lines.pop(ahead)}", *lines]
@@ -140,16 +132,15 @@ def _cards(record: dict[str, Any], projected: dict[str, Any] | None) -> list[dic
     cards = [
         {
             "label": f"Record by the end of {row['date'][:4]}",
-            "value": f"10^{row['median']:.1f} FLOP",
-            "ends": f"10^{row['lower']:.1f} to 10^{row['upper']:.1f}",
+            "value": stated(row),
+            "ends": ends(row),
         }
         for row in numbers.said(projected["estimands"]["record"] if projected else [])[-3:]
     ]
-    for row in record["quantities"]:
-        variable = row["name"].partition("[")[0]
-        if variable in _ON_CARDS:
-            value = _ON_CARDS[variable].format(median_text(row))
-            ends = ends_text(row) + (f"; {LARGELY_PRIOR}" if row["largely_prior"] else "")
-            label = sentence(record, row["name"]).partition(":")[0]
-            cards.append({"label": label, "value": value, "ends": ends})
+    rows = {row["name"]: row for row in record["quantities"]}
+    for name, row in rows.items():
+        if name.partition("[")[0] in _ON_CARDS:
+            mark = f"; {LARGELY_PRIOR}" if row["largely_prior"] else ""
+            label = sentence(record, rows, name).partition(":")[0]
+            cards.append({"label": label, "value": stated(row), "ends": ends(row) + mark})
     return cards

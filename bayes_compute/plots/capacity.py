@@ -26,8 +26,9 @@ from bayes_compute.plots.fitted import (
     systems_of,
     thinned,
 )
-from bayes_compute.quoting import LARGELY_PRIOR, ends_text, median_text
+from bayes_compute.rounding import ends_text, median_text
 from bayes_compute.summaries import summary
+from bayes_compute.wording import LARGELY_PRIOR
 
 
 @mpl.rc_context(STYLE)

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
-from bayes_compute.quoting import LARGELY_PRIOR, ends_text, median_text
+from bayes_compute.rounding import ends_text, median_text
 from bayes_compute.summaries import era_probability
+from bayes_compute.wording import LARGELY_PRIOR
 
 
 def eras_of(dt: xr.DataTree) -> list[str]:

@@ -6,20 +6,15 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from bayes_compute.convergence import quantile_errors
 from bayes_compute.errors import InputError
+from bayes_compute.keys import draws_hash, key
 from bayes_compute.layout import tabulate
 from bayes_compute.projection.coming import BINDING, ESTIMANDS, UNCHANGED
-from bayes_compute.quoting import level
+from bayes_compute.summaries import plain
+from bayes_compute.wording import binding, ends, level, stated
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-_IN_WORDS = {
-    "demand": "demand alone",
-    "hardware": "the largest machine",
-    "money": "money",
-    "reliability": "failures",
-    "run_length": "the longest useful run",
-    "power": "power",
-}
 _YEARLY = ("record", "frontier", "typical")
 _SAID = 5  # words are made for the first year, the last, and those that this divides
 
@@ -38,9 +33,10 @@ def projection_record(dt: xr.DataTree, prob: float | None = None) -> dict:
     -------
     dict
         ``model``, ``data``, ``as_of``, ``interval``, ``estimands`` (of each, at every year's end,
-        log10 FLOP; of the draws with something new the share that each ceiling sets; and the
-        share ``unchanged``), ``random_walk`` of the record's own increments to compare,
-        ``record`` (who holds it), ``assumptions`` and ``unknown``.
+        a row as :func:`~bayes_compute.quoting.quote` takes it, log10 FLOP; of the draws with
+        something new the share that each ceiling sets; and the share ``unchanged``),
+        ``random_walk`` of the record's own increments to compare, ``record`` (who holds it),
+        ``assumptions`` and ``unknown``.
 
     Raises
     ------
@@ -55,13 +51,14 @@ def projection_record(dt: xr.DataTree, prob: float | None = None) -> dict:
     prob = float(dt.attrs["interval_prob"]) if prob is None else prob
     held = dt["records"].dataset
     until = int(np.flatnonzero(~held["since"].to_numpy())[-1])
-    walk = projected.get("random_walk")
+    digest = draws_hash(projected)
     return {
         "model": dt.attrs["model"],
         "data": json.loads(dt.attrs["data"]),
         "as_of": projected.attrs["as_of"],
         "revised_data": bool(projected.attrs["revised_data"]),
         "unit": "log10 FLOP",
+        "projection_sha256": digest,
         "interval": {"kind": "eti", "prob": prob},
         "record": {
             "system": str(held["system"].to_numpy()[until]),
@@ -71,32 +68,46 @@ def projection_record(dt: xr.DataTree, prob: float | None = None) -> dict:
             name: [
                 row | shares
                 for row, shares in zip(
-                    _rows(projected[name], prob),
+                    _rows(dt, name, prob, digest),
                     _shares(projected["binding"].sel(estimand=name)),
                     strict=True,
                 )
             ]
             for name in reversed(ESTIMANDS)
         },
-        "random_walk": [] if walk is None else _rows(walk, prob),
+        "random_walk": (
+            _rows(dt, "random_walk", prob, digest) if "random_walk" in projected else []
+        ),
         "assumptions": json.loads(projected.attrs["assumptions"]),
         "unknown": json.loads(projected.attrs["unknown"]),
     }
 
 
-def _rows(draws: xr.DataArray, prob: float) -> list[dict]:
+def _rows(dt: xr.DataTree, variable: str, prob: float, digest: str) -> list[dict]:
+    draws = dt["projection"].dataset[variable].transpose("sample", "date")
     wanted = [(1 - prob) / 2, (1 + prob) / 2, *QUANTILES]
-    found = np.quantile(draws.transpose("sample", "date"), wanted, axis=0).T
-    return [
-        {
-            "date": f"{date:%Y-%m-%d}",
-            "median": float(values[2 + QUANTILES.index(0.5)]),
-            "lower": float(values[0]),
-            "upper": float(values[1]),
-            "quantiles": {f"{q:g}": float(v) for q, v in zip(QUANTILES, values[2:], strict=True)},
-        }
-        for date, values in zip(pd.DatetimeIndex(draws["date"]), found, strict=True)
-    ]
+    found = np.quantile(draws, wanted, axis=0).T
+    rows = []
+    for date, of_date, values in zip(
+        pd.DatetimeIndex(draws["date"]), draws.to_numpy().T, found, strict=True
+    ):
+        name = f"{variable}[{date.year}]"
+        rows.append(
+            {
+                "name": name,
+                "key": key(dt.attrs["model"], name, json.loads(dt.attrs["data"]), digest),
+                "date": f"{date:%Y-%m-%d}",
+                "unit": "log10 FLOP",
+                "median": float(values[2 + QUANTILES.index(0.5)]),
+                "lower": float(values[0]),
+                "upper": float(values[1]),
+                **plain(quantile_errors(of_date[None], prob)),
+                "quantiles": {
+                    f"{q:g}": float(v) for q, v in zip(QUANTILES, values[2:], strict=True)
+                },
+            }
+        )
+    return rows
 
 
 def _shares(binding: xr.DataArray) -> list[dict]:
@@ -171,22 +182,9 @@ def assumptions_table(record: dict) -> str:
 
 
 def _sentence(row: dict, percent: str) -> str:
-    text = (
-        f"By the end of {row['date'][:4]} it is likely 10^{row['median']:.1f} FLOP ({percent}: "
-        f"10^{row['lower']:.1f} to 10^{row['upper']:.1f})"
-    )
-    if row["unchanged"] > 0.005:
-        text += f", in {row['unchanged']:.0%} of draws still that of today"
-    if row["binding"]:
-        (first, most), (second, next_most), *_ = sorted(
-            row["binding"].items(), key=lambda item: -item[1]
-        )
-        text += (
-            f"; a new one is set by {_IN_WORDS[first]} in {most:.0%}, by {_IN_WORDS[second]} in "
-            f"{next_most:.0%}"
-        )
-    return f"{text}."
+    text = f"By the end of {row['date'][:4]} it is likely {stated(row)} ({percent}: {ends(row)})"
+    return f"{text}{binding(row)}."
 
 
 def _interval(row: dict) -> str:
-    return f"10^{row['median']:.1f} FLOP (10^{row['lower']:.1f} to 10^{row['upper']:.1f})"
+    return f"{stated(row)} ({ends(row)})"

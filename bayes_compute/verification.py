@@ -1,0 +1,165 @@
+"""Claims in a paper held against the posteriors that they come from.
+
+A claim is a line of LaTeX with a key at its end, as :mod:`~bayes_compute.macros`,
+:func:`~bayes_compute.quoting.table` and :func:`~bayes_compute.quoting.quote` write it. It is
+derived again from the draws, by the same code, and compared.
+"""
+
+import os
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+from bayes_compute.errors import InputError
+from bayes_compute.macros import macros, projection_macros
+from bayes_compute.projection.numbers import projection_record
+from bayes_compute.quoting import quote, table
+from bayes_compute.results_folder import read_projected
+from bayes_compute.summaries import summary_record
+
+_CLAIM = re.compile(r"^(.*?)(?<!\\)%\s*(\w+/.+@[0-9a-f]{8}-[0-9a-f]{8})\s*$")
+_MACRO = re.compile(r"^\s*\\(?:re|provide)?newcommand\*?\s*\{?\\(bc[A-Z][A-Za-z]*)\}?\s*\{(.*)\}$")
+_INPUT = re.compile(r"\\(?:input|include)(?![a-zA-Z])\s*(?:\{([^}]*)\}|([^\s{}\\]+))")
+_COMMENT = re.compile(r"(?<!\\)%.*")
+
+
+class Claim(NamedTuple):
+    """A line of a paper that says what a posterior says.
+
+    Attributes
+    ----------
+    where : str
+        File and line.
+    form : str
+        Name of a macro, ``"row"`` of a table, or ``"sentence"``.
+    text : str
+        What is claimed, in LaTeX.
+    key : str
+        Empty where a macro of ours has lost it.
+    """
+
+    where: str
+    form: str
+    text: str
+    key: str
+
+
+def verify(file: str | os.PathLike[str], folders: list[Path]) -> tuple[bool, str]:
+    """Derive every claim of a paper again, and say which hold.
+
+    Parameters
+    ----------
+    file : path
+        LaTeX; what it inputs is looked for in the working folder, as LaTeX does, and beside it.
+    folders : list of path
+        Results folders.
+
+    Returns
+    -------
+    hold : bool
+        Whether all of them do.
+    text : str
+        A line for each that does not, and how many do.
+
+    Raises
+    ------
+    InputError
+        If a file cannot be read or makes no claim, or a folder holds no finished run.
+    """
+    found = [claim for path in _files(Path(file)) for claim in _claims(path)]
+    if not found:
+        raise InputError(
+            f"{file}: got no line with a key; expected macros, tables or sentences of "
+            "bayes-compute; input macros.tex, or keep the comments at the ends of its lines"
+        )
+    derived = {(claim.key, claim.form): claim for folder in folders for claim in _derived(folder)}
+    wrong = [f"{claim.where}: {said}" for claim in found if (said := _held(claim, derived))]
+    return not wrong, "\n".join([*wrong, f"{len(found) - len(wrong)} of {len(found)} claims hold"])
+
+
+def _held(claim: Claim, derived: dict[tuple[str, str], Claim]) -> str:
+    """What is wrong with a claim; nothing if it holds."""
+    name = f"{claim.key or 'no key'} ({claim.form})"
+    again = derived.get((claim.key, claim.form))
+    if again is None:
+        quantity = claim.key.partition("@")[0]
+        others = [
+            f"; {other.key} has {other.text}"
+            for other in derived.values()
+            if quantity and other.form == claim.form and other.key.startswith(f"{quantity}@")
+        ]
+        return f"unknown key: {name} is of none of these results{''.join(others)}"
+    same = again.text in claim.text if claim.form == "sentence" else again.text == claim.text
+    return "" if same else f"differs: {name}: got {claim.text}; expected {again.text}"
+
+
+def _derived(folder: Path) -> list[Claim]:
+    """Everything that may be claimed of a results folder, from its draws."""
+    tree = read_projected(folder)
+    record = summary_record(tree)
+    parts = [macros(record), table(record, "latex")]
+    rows = [*record["quantities"]]
+    if "projection" in tree.children:
+        projected = projection_record(tree)
+        record["estimands"] = projected["estimands"]
+        parts.append(projection_macros(projected))
+        rows += [row for of_estimand in record["estimands"].values() for row in of_estimand]
+    parts += [quote(record, row["name"], format="latex") for row in rows]
+    return [claim for part in parts for claim in _parsed(part, str(folder))]
+
+
+def _claims(path: Path) -> list[Claim]:
+    return _parsed(_read(path), str(path))
+
+
+def _parsed(text: str, where: str) -> list[Claim]:
+    """Claims of lines: those with a key, and macros of ours that ought to have one."""
+    found = []
+    for number, line in enumerate(text.splitlines(), 1):
+        keyed = _CLAIM.match(line)
+        said, key = keyed.groups() if keyed else (line, "")
+        said = " ".join(said.split())
+        if _COMMENT.search(said):  # is not in the paper
+            continue
+        macro = _MACRO.match(said)
+        if macro and (keyed or macro[1] != "bcNumber"):
+            found.append(Claim(f"{where}:{number}", f"\\{macro[1]}", macro[2], key))
+        elif keyed:
+            form = "row" if said.endswith(r"\\") else "sentence"
+            found.append(Claim(f"{where}:{number}", form, said, key))
+    return found
+
+
+def _files(path: Path) -> list[Path]:
+    """A file and what it inputs, each once."""
+    found, waiting = [], [path]
+    while waiting:
+        path = waiting.pop(0)
+        if path in found:
+            continue
+        found.append(path)
+        for line in _read(path).splitlines():
+            inputs = _INPUT.finditer(_COMMENT.sub("", line))
+            waiting += [_found(match[1] or match[2], path) for match in inputs]
+    return found
+
+
+def _found(name: str, by: Path) -> Path:
+    name = name.strip().strip('"')
+    names = [name] if name.endswith(".tex") else [f"{name}.tex", name]
+    for path in (folder / n for n in names for folder in (Path(), by.parent)):
+        if path.is_file():
+            return path
+    raise InputError(
+        f"{by}: got \\input of {name}, which is neither here nor beside it; expected a file; run "
+        "this where LaTeX runs"
+    )
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path}: got {type(error).__name__}; expected a LaTeX file in UTF-8; check the path"
+        ) from error
