@@ -14,10 +14,24 @@ from bayes_compute.report import write_failure, write_fit, write_report
 from bayes_compute.results_folder import check_folder, read_record
 
 FIT = {"posterior.nc", "diagnostics.json", "summary.json"}
-TEXTS = {"table.txt", "table.md", "table.tex", "macros.tex", "priors.md", "report.html"}
+TEXTS = {
+    "table.txt",
+    "table.md",
+    "table.tex",
+    "macros.tex",
+    "priors.md",
+    "checks.md",
+    "report.html",
+}
 FIGURES = {
     f"figures/{plot}.{format}"
-    for plot in ("compute_over_time", "date_posterior", "selection_floor")
+    for plot in (
+        "compute_over_time",
+        "date_posterior",
+        "selection_floor",
+        "predictive_checks",
+        "running_maximum",
+    )  # fmt: skip
     for format in ("pdf", "svg", "png")
 }
 GAP = {f"figures/parameter_gap.{format}" for format in ("pdf", "svg", "png")}

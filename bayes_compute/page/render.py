@@ -80,8 +80,8 @@ def page(
         level=level(record),
         kind=kind(record),
         # What the sections say, in the words of those who know.
-        checks=checks, remarks=remarks, floors=floors, sentences=sentences, table=table, numbers=numbers,
-        seed=seed, priors=sensitivity, published=published,
+        checks=checks, remarks=remarks, floors=floors, sentences=sentences, table=table,
+        numbers=numbers, seed=seed, priors=sensitivity, published=published,
     )  # fmt: skip
 
 
