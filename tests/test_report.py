@@ -31,7 +31,7 @@ FIGURES = {
         "selection_floor",
         "predictive_checks",
         "running_maximum",
-    )  # fmt: skip
+    )
     for format in ("pdf", "svg", "png")
 }
 GAP = {f"figures/parameter_gap.{format}" for format in ("pdf", "svg", "png")}
