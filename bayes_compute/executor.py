@@ -200,8 +200,8 @@ def _cluster(scheduler: str | None, workers: int | None, n_tasks: int) -> Iterat
         if scheduler is None:
             n = min(workers or os.process_cpu_count() or 1, n_tasks)
             stack.enter_context(config.set({"distributed.nanny.pre-spawn-environ": _ONE_THREAD}))
-            here: Any = {"host": "127.0.0.1", "dashboard_address": None, "silence_logs": "ERROR"}
-            cluster = stack.enter_context(LocalCluster(n, threads_per_worker=1, **here))
+            quiet: Any = {"host": "127.0.0.1", "dashboard_address": ":0", "silence_logs": "ERROR"}
+            cluster = stack.enter_context(LocalCluster(n, threads_per_worker=1, **quiet))
             yield stack.enter_context(Client(cluster))
             return
         try:
