@@ -94,6 +94,7 @@ def calibrate(
         Path(store),
         scheduler=scheduler,
         workers=workers,
+        compiles=True,
         progress=progress,
     )
     done = {

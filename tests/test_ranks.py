@@ -187,6 +187,7 @@ def test_ranks_are_the_same_here_with_one_worker(right, tmp_path):
 def test_what_is_kept_is_not_done_again(right, monkeypatch):
     ranks, store = right
     monkeypatch.setattr(calibration.executor, "_cluster", None)
+    monkeypatch.setattr(calibration.executor, "_attempt", None)
     again = bc.calibrate("one_era", design(), store, replications=60, progress=False)
     xr.testing.assert_identical(again, ranks)
 
