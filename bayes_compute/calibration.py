@@ -29,7 +29,7 @@ from bayes_compute.errors import InputError
 from bayes_compute.gate import diagnose, in_words
 from bayes_compute.groups import with_drawn
 from bayes_compute.observations import Observations
-from bayes_compute.posterior import draw_posterior, eras, script
+from bayes_compute.posterior import draw_posterior, eras, script, seen_by
 from bayes_compute.provenance import versions
 from bayes_compute.ranks import N_RANKS
 from bayes_compute.summaries import quantities
@@ -82,7 +82,8 @@ def calibrate(
     Unfinished
         If the scheduler is lost.
     """
-    if not hasattr(script(model), "regression"):
+    module = script(model)
+    if not hasattr(module, "regression"):
         raise InputError(
             f"model: got {model!r}; expected a model of systems in eras, such as three_eras; "
             "others have no simulator"
@@ -93,12 +94,18 @@ def calibrate(
         Path(store),
         scheduler=scheduler,
         workers=workers,
+        compiles=True,
         progress=progress,
     )
-    return ranks_of(outcomes).assign_attrs(
-        model=model, seed=seed, replications=replications, data=json.dumps(observations.source),
-        settings=json.dumps(SETTINGS), versions=json.dumps(versions()),
-    )  # fmt: skip
+    done = {
+        "model": model,
+        "seed": seed,
+        "replications": replications,
+        "data": json.dumps(seen_by(module, observations).source),
+        "settings": json.dumps(SETTINGS),
+        "versions": json.dumps(versions()),
+    }
+    return ranks_of(outcomes).assign_attrs(done)
 
 
 def simulations(
@@ -121,8 +128,7 @@ def simulations(
     from bayes_compute.sampling import prior_draws  # slow to import
 
     module = script(model)
-    if not getattr(module, "USES_UNDISCLOSED", False):
-        observations = observations.with_compute
+    observations = seen_by(module, observations)
     likelihood = module.regression(observations)
     before = prior_draws(module.build(observations), seed, n)
     before = before.assign_coords(domain=list(observations.domains))

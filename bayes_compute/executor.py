@@ -69,6 +69,7 @@ def run(
     *,
     scheduler: str | None = None,
     workers: int | None = None,
+    compiles: bool = False,
     progress: bool = True,
 ) -> dict[str, Outcome]:
     """Call a function once for each task that has no outcome yet.
@@ -88,6 +89,9 @@ def run(
         ``if __name__ == "__main__":``.
     workers : int, optional
         How many to start here; by default one a core.
+    compiles : bool
+        Whether the function compiles kernels. Then it is called once here before, so that workers
+        of this machine find them in the cache: those that a process compiles round otherwise.
     progress : bool
         Show a progress bar.
 
@@ -111,6 +115,8 @@ def run(
     missing = {name: tasks[name] for name in tasks if name not in found}
     if missing:
         done = len(found)
+        if compiles:
+            _attempt(function, next(iter(missing.values())), code_digest())
         with _cluster(scheduler, workers, len(missing)) as client, _bar(progress) as tell:
             tell(done, len(tasks), found)
             for name, outcome in _outcomes(client, function, missing):
@@ -200,8 +206,8 @@ def _cluster(scheduler: str | None, workers: int | None, n_tasks: int) -> Iterat
         if scheduler is None:
             n = min(workers or os.process_cpu_count() or 1, n_tasks)
             stack.enter_context(config.set({"distributed.nanny.pre-spawn-environ": _ONE_THREAD}))
-            here: Any = {"host": "127.0.0.1", "dashboard_address": None, "silence_logs": "ERROR"}
-            cluster = stack.enter_context(LocalCluster(n, threads_per_worker=1, **here))
+            quiet: Any = {"host": "127.0.0.1", "dashboard_address": ":0", "silence_logs": "ERROR"}
+            cluster = stack.enter_context(LocalCluster(n, threads_per_worker=1, **quiet))
             yield stack.enter_context(Client(cluster))
             return
         try:

@@ -77,8 +77,7 @@ def draw_posterior(
         All as :func:`bayes_compute.fit` takes them.
     """
     module = script(model)
-    if not getattr(module, "USES_UNDISCLOSED", False):
-        observations = observations.with_compute
+    observations = seen_by(module, observations)
     pm_model = module.build(observations, flat_dates=flat_dates)
     likelihood = module.regression(observations, flat_dates)  # as `build` does: cached
     to_sample = likelihood.focused(likelihood.SAMPLED_WITHOUT)
@@ -129,6 +128,12 @@ def script(name: str) -> ModuleType:
         raise InputError(
             f"model: got {name!r}; expected one of those that `bayes-compute models` lists"
         ) from None
+
+
+def seen_by(module: ModuleType, observations: Observations) -> Observations:
+    """Systems that a model takes: those with training compute, unless it says otherwise."""
+    whole = getattr(module, "USES_UNDISCLOSED", False)
+    return observations if whole else observations.with_compute
 
 
 def eras(module: ModuleType) -> dict[str, list[str]]:

@@ -70,9 +70,9 @@ def chance_within(fewest: np.ndarray, most: np.ndarray, n: int) -> float:
 
 def _pointwise(tail: float, n: int, m: int) -> tuple[np.ndarray, np.ndarray]:
     """Fewest and most ranks below each of 1 to m - 1 whose tails both have more probability."""
-    z = np.arange(1, m) / m
+    z, tail = np.arange(1, m) / m, tail * (1 + 1e-9)  # equal ones differ by rounding
     fewest, most = stats.binom.ppf(tail, n, z), stats.binom.isf(tail, n, z)
-    # quantiles are of at least so much probability, and by rounding of a hair less
+    # quantiles have at least so much probability, the same included
     fewest = fewest + (stats.binom.cdf(fewest, n, z) <= tail)
     most = most - (stats.binom.sf(most - 1, n, z) <= tail)
     return fewest.astype(int), most.astype(int)

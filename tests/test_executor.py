@@ -141,6 +141,12 @@ def test_the_next_run_does_what_is_missing_cut_off_or_failed_and_nothing_else(fi
     assert sorted(first[3]) == [0, 4, 5, 6, 7]
 
 
+def test_what_compiles_is_called_here_once_before(tmp_path):
+    log = tmp_path / "log"
+    run(square, tasks(2, log), tmp_path / "store", workers=1, compiles=True, progress=False)
+    assert sorted(runs(log)) == [0, 0, 1]
+
+
 def test_a_task_that_kills_its_worker_is_recorded(tmp_path, caplog):
     caplog.set_level("CRITICAL")
     (outcome,) = run(die, {"one": (1,)}, tmp_path, workers=1, progress=False).values()

@@ -311,3 +311,30 @@ def test_systems_given_regimes_have_the_density_of_one_history():
 def test_prior_dates_are_ordered():
     drawn = likelihood(some_systems(1)).draw_prior(repeated(AT, 500), np.random.default_rng(1))
     assert (np.diff(drawn["transition_year"], axis=1) > 0).all()
+
+
+def test_simulated_systems_have_regimes_and_moments_of_the_model():
+    o = some_systems(3)
+    found, n, rng = likelihood(o), 20_000, np.random.default_rng(1)
+    at = repeated(AT, n)
+    drawn = found.draw_prior(at, rng)
+    regime, p, y = found.simulate(o, at, drawn, rng)
+    month = (np.floor(o.year * 12) + 0.5) / 12
+    cloud, bespoke = (date[:, None] for date in drawn["transition_year"].T)
+    np.testing.assert_array_equal(regime == DIY, month < cloud)
+    late = (month >= bespoke).sum()
+    assert abs((regime == BESPOKE).sum() - AT.share * late) < 4 * np.sqrt(late / 4)
+    assert not ((regime == BESPOKE) & (month < bespoke)).any()
+    for i, k in product(range(o.n), range(3)):
+        these = regime[:, i] == k
+        if these.sum() < 500:
+            continue
+        x, sd = o.year[i] - REFERENCE_YEAR, AT.parameters_sd[k]
+        mean_p = AT.parameters_level[k] + AT.parameters_growth[k] * x
+        excess = p[these, i] - PRIOR.parameters_level[k] - PRIOR.parameters_growth * x
+        mean_y = AT.level_given_parameters[k] + AT.growth_given_parameters[k] * x
+        mean_y = mean_y + AT.elasticity * excess + AT.offset[o.domain[i]]
+        z = (p[these, i] - mean_p) / sd
+        w = (y[these, i] - mean_y) / np.hypot(AT.sigma[k], np.sqrt(o.variance[i]))
+        for each in (z, w, (z**2 - 1) / np.sqrt(2), (w**2 - 1) / np.sqrt(2), z * w):
+            assert abs(each.mean()) < 5 / np.sqrt(these.sum())
