@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from bayes_compute.changepoint.continuous import ContinuousRegression
 from bayes_compute.changepoint.hyperparameters import some_of
 from bayes_compute.changepoint.mixture import MixtureRegimes
 from bayes_compute.changepoint.regimes import ThresholdRegimes
@@ -13,7 +14,7 @@ from bayes_compute.changepoint.regression import CollapsedRegression
 from bayes_compute.convergence import convergence
 from bayes_compute.summaries import quantities
 
-type Likelihood = CollapsedRegression | ThresholdRegimes | MixtureRegimes
+type Likelihood = CollapsedRegression | ContinuousRegression | ThresholdRegimes | MixtureRegimes
 
 GATE = {
     "r_hat": 1.01,  # Vehtari et al. 2021, doi:10.1214/20-BA1221

@@ -24,6 +24,7 @@ arXiv:2202.05924.
 """
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 import pymc as pm
@@ -45,6 +46,16 @@ ERA_PRIOR = EraPrior(
 )
 
 
+def date_priors(year: np.ndarray, flat_dates: bool) -> tuple[Any, Any]:
+    """Priors of both transitions, given when systems were published."""
+    if flat_dates:
+        return flat(1985, year), flat(1985, year)
+    return (
+        around(2008, 5, year),  # cloud computing opened in 2006; deep learning took off by 2012
+        around(2018, 4, year),  # large-scale systems stand apart from about 2015 on
+    )
+
+
 @lru_cache(maxsize=2)  # its mode takes a while, and both build and fit want it
 def regression(observations: Observations, flat_dates: bool = False) -> CollapsedRegression:
     """Sum the systems up, with the priors of what is integrated out.
@@ -56,13 +67,7 @@ def regression(observations: Observations, flat_dates: bool = False) -> Collapse
         Replace both date priors by a flat one, from 1985 to the last system.
     """
     observations = observations.with_compute
-    year = observations.year
-    dates = (
-        around(2008, 5, year),  # cloud computing opened in 2006; deep learning took off by 2012
-        around(2018, 4, year),  # large-scale systems stand apart from about 2015 on
-    )
-    if flat_dates:
-        dates = (flat(1985, year), flat(1985, year))
+    dates = date_priors(observations.year, flat_dates)
     return CollapsedRegression.of(observations, dates, ERA_PRIOR)
 
 
@@ -87,17 +92,19 @@ def assembled(likelihood: CollapsedRegression, observations: Observations) -> pm
     """Put hyperparameters before a likelihood of eras."""
     likelihood = likelihood.focused(likelihood.SAMPLED_WITHOUT)
     with pm.Model(coords={"domain": observations.domains}) as model:
-        # OOM/year: 2.5x a year, 0.8x to 8x (90 %)
-        growth_mean = pm.Normal("growth_mean", 0.4, 0.3)
-        # OOM/year: eras differ by a factor of 1.6 a year, of 1.2 to 4 (90 %)
-        growth_sd = pm.LogNormal("growth_sd", np.log(0.2), 0.7)
-        # log10 FLOP: domains differ by a factor of 5, of 2 to 70 (90 %)
-        offset_sd = pm.LogNormal("offset_sd", np.log(0.7), 0.6)
-        offset = pm.ZeroSumNormal("offset", offset_sd, dims="domain")
-        pm.Potential(
-            "systems", collapsed_log_likelihood(likelihood, growth_mean, growth_sd, offset)
-        )
+        pm.Potential("systems", collapsed_log_likelihood(likelihood, *pooled()))
     return model
+
+
+def pooled() -> tuple[Any, Any, Any]:
+    """Mean and sd of growth over eras, and offsets of domains, in the model at hand."""
+    # OOM/year: 2.5x a year, 0.8x to 8x (90 %)
+    growth_mean = pm.Normal("growth_mean", 0.4, 0.3)
+    # OOM/year: eras differ by a factor of 1.6 a year, of 1.2 to 4 (90 %)
+    growth_sd = pm.LogNormal("growth_sd", np.log(0.2), 0.7)
+    # log10 FLOP: domains differ by a factor of 5, of 2 to 70 (90 %)
+    offset_sd = pm.LogNormal("offset_sd", np.log(0.7), 0.6)
+    return growth_mean, growth_sd, pm.ZeroSumNormal("offset", offset_sd, dims="domain")
 
 
 def main() -> None:

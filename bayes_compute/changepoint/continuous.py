@@ -18,7 +18,7 @@ of :mod:`bayes_compute.changepoint.moments`.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -26,8 +26,9 @@ from typing import NamedTuple
 import numba as nb
 import numpy as np
 
-from bayes_compute.changepoint import moments, trend
+from bayes_compute.changepoint import era_draws, moments, trend
 from bayes_compute.changepoint.dates import DateCells, Density, era_year
+from bayes_compute.changepoint.era_prior import EraPrior
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR, cumulative_sums, quantise
 from bayes_compute.observations import Observations
 
@@ -59,23 +60,27 @@ class ContinuousRegression:
         Cumulative sums: of nothing, before each cell, and of everything.
     variance : ndarray, shape (C,)
         Known variance of each class [log10 FLOP squared].
-    level_mean, level_sd : float
-        Normal prior of the first era's level [log10 FLOP at the reference year].
+    prior : EraPrior
+        Its level is that of the first era; scatters are sampled.
     """
 
     cells: DateCells
     sums: np.ndarray
     variance: np.ndarray
-    level_mean: float
-    level_sd: float
+    prior: EraPrior
+
+    Point = ContinuousHyperparameters
+    SAMPLED_WITHOUT = DRAWN_WITHOUT = 0.0  # nothing is left out
+
+    # Methods that have a file of their own
+    systems, simulate = era_draws.systems, era_draws.simulate
 
     @classmethod
     def of(
         cls,
         observations: Observations,
         dates: Sequence[Density],
-        level_mean: float,
-        level_sd: float,
+        prior: EraPrior,
         widest: float = 1 / 12,
     ) -> "ContinuousRegression":
         """Sum observations up.
@@ -85,8 +90,7 @@ class ContinuousRegression:
         observations : Observations
         dates : sequence of Density, length K
             Prior of each transition date, earliest first.
-        level_mean, level_sd : float
-            Normal prior of the first era's level [log10 FLOP at the reference year].
+        prior : EraPrior
         widest : float
             No cell of dates is wider [years]: the likelihood changes inside a cell, and that of
             its middle (:attr:`DateCells.node`) stands for all of it. When systems are assigned
@@ -118,7 +122,7 @@ class ContinuousRegression:
         cells = DateCells.between(date, dates, 1 / per_year)
         columns = np.concatenate([[0], cells.position, [len(sums) - 1]])
         sums = np.ascontiguousarray(np.moveaxis(sums[columns], 0, -1))
-        return cls(cells, sums, variance, level_mean, level_sd)
+        return cls(cells, sums, variance, prior)
 
     @property
     def n_transitions(self) -> int:
@@ -165,7 +169,7 @@ class ContinuousRegression:
     def arguments(self) -> tuple:
         """What :func:`log_likelihood` takes after the hyperparameters."""
         date = np.append(self.cells.node, self.cells.node[-1]) - REFERENCE_YEAR
-        level_prior = np.array([self.level_mean, self.level_sd], dtype=float)
+        level_prior = np.array([self.prior.level_mean, self.prior.level_sd], dtype=float)
         return self.sums, self.variance, level_prior, date, self.log_mass, self.rows
 
     @property
@@ -210,7 +214,8 @@ class ContinuousRegression:
         dict of ndarray
             ``transition_year`` (S, K) [decimal year]; ``level`` [log10 FLOP at the reference
             year] and ``growth`` [OOM/year], each (S, K + 1): the trend in era ``e`` is
-            ``level[e] + growth[e] x``, and the lines of neighbours meet at their transition.
+            ``level[e] + growth[e] x``, and the lines of neighbours meet at their transition; and
+            ``sigma``, that of the point.
         """
         n, n_transitions = len(at.offset), self.n_transitions
         sums, variance, level_prior = self.arguments[:3]
@@ -229,7 +234,29 @@ class ContinuousRegression:
         level, growth = trend.draw_lines(
             date - REFERENCE_YEAR, cell, normal, *members, sums, variance, level_prior
         )
-        return {"transition_year": date, "level": level, "growth": growth}
+        return {"transition_year": date, "level": level, "growth": growth, "sigma": at.sigma}
+
+    def draw_prior(
+        self, at: ContinuousHyperparameters, rng: np.random.Generator
+    ) -> dict[str, np.ndarray]:
+        """Draw as :meth:`draw` does, as if there were no systems."""
+        return self.draw(at, rng, prior=True)
+
+    def focused(
+        self, without: float, draws: ContinuousHyperparameters | None = None
+    ) -> "ContinuousRegression":
+        """Return itself: every pair is summed over, whatever the probability ``without``."""
+        return self
+
+    def log_prior(self, drawn: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Log prior density of drawn dates, before they are ordered, (S, K)."""
+        return {"transition_year": self.cells.log_density(drawn["transition_year"])}
+
+    def grid_ends(
+        self, draws: dict[str, np.ndarray]
+    ) -> Iterator[tuple[str, int | None, float, float, float]]:
+        """Ends of grids other than that of dates, of which there are none."""
+        return iter(())
 
 
 @nb.njit(cache=True, nogil=True)

@@ -17,6 +17,7 @@ from bayes_compute.changepoint import (
     KERNEL_KEY,
     coexistence,
     collapse,
+    continuous,
     membership,
     mixture,
     regimes,
@@ -38,6 +39,14 @@ def _collapsed(growth_mean, growth_sd, offset, sums, fixed, weight, level_mean, 
 def _regimes(growth_mean, growth_sd, elasticity, *rest):
     value, gradient = coexistence.log_likelihood(
         growth_mean.item(), growth_sd.item(), elasticity.item(), *rest
+    )
+    return np.asarray(value), gradient
+
+
+@numba_njit
+def _continuous(growth_mean, growth_sd, sigma, offset, *rest):
+    value, gradient = continuous.log_likelihood(
+        growth_mean.item(), growth_sd.item(), sigma, offset, *rest
     )
     return np.asarray(value), gradient
 
@@ -88,6 +97,14 @@ class CollapsedLogLikelihood(Op):
         return parts + [disconnected_type() for _ in inputs[self.n_hyperparameters :]]
 
 
+class ContinuousLogLikelihood(CollapsedLogLikelihood):
+    """The same for eras whose lines meet."""
+
+    kernel = staticmethod(continuous.log_likelihood)
+    in_graph = staticmethod(_continuous)
+    n_hyperparameters = len(continuous.ContinuousHyperparameters._fields)
+
+
 class RegimesLogLikelihood(CollapsedLogLikelihood):
     """The same for regimes that coexist."""
 
@@ -110,7 +127,11 @@ def _compile(op, node=None, **kwargs):
 
 
 def collapsed_log_likelihood(
-    likelihood: CollapsedRegression | regimes.ThresholdRegimes | mixture.MixtureRegimes, *at
+    likelihood: CollapsedRegression
+    | continuous.ContinuousRegression
+    | regimes.ThresholdRegimes
+    | mixture.MixtureRegimes,
+    *at,
 ) -> Any:
     """Log marginal likelihood as a scalar of a PyTensor graph.
 
@@ -118,11 +139,12 @@ def collapsed_log_likelihood(
 
     Parameters
     ----------
-    likelihood : CollapsedRegression, ThresholdRegimes or MixtureRegimes
+    likelihood : CollapsedRegression, ContinuousRegression, ThresholdRegimes or MixtureRegimes
     *at : tensors
         Its hyperparameters, in the order in which its ``log_likelihood`` takes them.
     """
     ops = {
+        continuous.ContinuousRegression: ContinuousLogLikelihood,
         regimes.ThresholdRegimes: RegimesLogLikelihood,
         mixture.MixtureRegimes: MixtureLogLikelihood,
     }

@@ -11,9 +11,11 @@ from bayes_compute.changepoint.continuous import (
     ContinuousHyperparameters,
     ContinuousRegression,
 )
+from bayes_compute.changepoint.era_prior import EraPrior
 from bayes_compute.observations import Observations
 
 LEVEL_MEAN, LEVEL_SD = 16.0, 3.0
+PRIOR = EraPrior(LEVEL_MEAN, LEVEL_SD, sigma_median=1.2, log_sigma_sd=0.5)
 WIDEST = 0.5
 PRIORS = {
     "one": (stats.norm(2004.5, 0.5),),
@@ -49,7 +51,7 @@ def systems(year: np.ndarray, log10_flop: np.ndarray, domain: np.ndarray) -> Obs
 
 
 def regression_of(data: Observations, dates: tuple, widest: float = WIDEST) -> ContinuousRegression:
-    return ContinuousRegression.of(data, dates, LEVEL_MEAN, LEVEL_SD, widest)
+    return ContinuousRegression.of(data, dates, PRIOR, widest)
 
 
 def point(n_transitions: int, growth_sd: float = 0.3) -> ContinuousHyperparameters:
