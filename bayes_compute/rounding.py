@@ -66,4 +66,4 @@ def _decimals_of_width(unit: str, width: float) -> int:
 def _decimals_of_error(error: float | None, otherwise: int) -> int:
     if error is None or not isfinite(error) or error <= 0:
         return otherwise
-    return -ceil(log10(error / _UNSURE))
+    return -ceil(log10(error) - log10(_UNSURE))

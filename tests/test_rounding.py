@@ -1,7 +1,7 @@
 import math
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from made_up_record import row
 
@@ -53,6 +53,7 @@ errors = st.one_of(st.none(), st.floats(0, 1e3))
 
 
 @given(st.tuples(amounts, amounts, amounts).map(sorted), st.tuples(errors, errors, errors))
+@example([0.0, 0.0, 0.0], (None, None, 5e-324))
 def test_rounding_keeps_the_order_and_no_digit_finer_than_the_error(values, mcse):
     lower, median, upper = values
     quantity = row("sigma", median, lower, upper, mcse=mcse)
