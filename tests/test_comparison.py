@@ -242,6 +242,7 @@ def test_the_command_says_and_writes_it(made_up, monkeypatch, tmp_path, capsys):
     from bayes_compute.cli import main
 
     monkeypatch.setattr(results_folder, "read_fit", str)
+    monkeypatch.setattr(results_folder, "read_record", lambda folder: {"model": str(folder)})
     monkeypatch.setattr(comparison, "compare", lambda *fits, seed: made_up)
     with pytest.raises(SystemExit) as stop:
         main(["compare", "a", "b", "--out", str(tmp_path / "c")])
