@@ -118,7 +118,7 @@ def pooled(table: pd.DataFrame, by: tuple[str, ...] = ("target", "forecast")) ->
         crps=table["crps"] * table["n"], log_score=table["log_score"] * table["n"]
     )
     columns = ["n", "crps", "log_score", *(f"inside_{100 * p:.0f}" for p in LEVELS)]
-    found = weighted.groupby([*by], sort=False)[columns].sum()
+    found: Any = weighted.groupby([*by], sort=False)[columns].sum()
     return found.assign(crps=found["crps"] / found["n"], log_score=found["log_score"] / found["n"])
 
 
