@@ -73,7 +73,9 @@ def calibrate(
     xarray.Dataset
         Dims ``replication`` and ``quantity``: ``rank`` of the truth, ``truth``, and ``mean`` and
         ``sd`` of the posterior; and of each replication ``refused``, why the gate refuses it, or
-        "". Replications that failed are left out; attrs say why, and what was done.
+        "", its number of ``draws``, the share of systems ``placed`` in the right era, and the
+        ``seconds`` that it took. Replications that failed are left out; attrs say why, and what was
+        done.
 
     Raises
     ------
@@ -110,7 +112,7 @@ def calibrate(
 
 def simulations(
     model: str, observations: Observations, n: int, seed: int
-) -> dict[str, tuple[str, Observations, dict[str, float], int]]:
+) -> dict[str, tuple[str, Observations, dict[str, float], np.ndarray, int]]:
     """Draw parameters from the prior, and systems given these, for :func:`replicate`.
 
     Parameters
@@ -123,7 +125,8 @@ def simulations(
     Returns
     -------
     dict of str to tuple
-        Model, simulated systems, the truth of each quantity, and the seed of the fit.
+        Model, simulated systems, the truth of each quantity, the era or regime of each system,
+        and the seed of the fit.
     """
     from bayes_compute.sampling import prior_draws  # slow to import
 
@@ -135,7 +138,7 @@ def simulations(
     every = hyperparameters(before, likelihood.Point)
     hidden_flop = np.isnan(observations.log10_flop)
     hidden_parameters = np.isnan(observations.log10_parameters)
-    drawn, systems, log_likelihood, seeds = [], [], [], []
+    drawn, systems, eras_of, log_likelihood, seeds = [], [], [], [], []
     for i in range(n):
         rng = np.random.default_rng([seed, i])
         at = every._make(member[i : i + 1] for member in every)
@@ -147,6 +150,7 @@ def simulations(
             log10_parameters=np.where(hidden_parameters, np.nan, log10_parameters[0]),
         )
         systems.append(new)
+        eras_of.append(era[0])
         found = likelihood.systems(new, at, drawn[i] | {"regime": era}, rng)
         log_likelihood.append(found.log_likelihood.sum())
         seeds.append(int(rng.integers(2**31)))
@@ -154,12 +158,24 @@ def simulations(
     truth = {k: v[0] for k, v in quantities(with_drawn(before, together, eras(module))).items()}
     truth["log_likelihood"] = np.array(log_likelihood)
     return {
-        f"{model}-{i:04}": (model, systems[i], {k: float(v[i]) for k, v in truth.items()}, seeds[i])
+        f"{model}-{i:04}": (
+            model,
+            systems[i],
+            {name: float(values[i]) for name, values in truth.items()},
+            eras_of[i],
+            seeds[i],
+        )
         for i in range(n)
     }
 
 
-def replicate(model: str, observations: Observations, truth: dict[str, float], seed: int) -> dict:
+def replicate(
+    model: str,
+    observations: Observations,
+    truth: dict[str, float],
+    era: np.ndarray,
+    seed: int,
+) -> dict:
     """Fit simulated systems, and rank the truth among draws of the posterior.
 
     Parameters
@@ -167,6 +183,7 @@ def replicate(model: str, observations: Observations, truth: dict[str, float], s
     model : str
     observations : Observations
     truth : dict of str to float
+    era : ndarray of int, shape (n,)
     seed : int
         All as :func:`simulations` returns them.
 
@@ -174,7 +191,8 @@ def replicate(model: str, observations: Observations, truth: dict[str, float], s
     -------
     dict
         ``truth``, and by quantity ``rank``, ``mean`` and ``sd``; ``refused``, why the gate refuses
-        the fit, or ""; ``draws``, how many it has.
+        the fit, or ""; ``draws``, how many it has; and ``placed``, the share of systems whose most
+        probable era or regime is the right one.
     """
     for settings in SETTINGS:
         found = draw_posterior(model, observations, **settings, seed=seed)
@@ -189,6 +207,7 @@ def replicate(model: str, observations: Observations, truth: dict[str, float], s
     systems = found.likelihood.systems(found.observations, at, drawn, found.rng)
     draws = {name: values.ravel()[some] for name, values in quantities(found.draws).items()}
     draws["log_likelihood"] = systems.log_likelihood.sum(axis=1)
+    modal = [np.bincount(of_system).argmax() for of_system in systems.era.T]
     return {
         "truth": truth,
         "rank": {name: int((draws[name] < truth[name]).sum()) for name in truth},
@@ -196,6 +215,7 @@ def replicate(model: str, observations: Observations, truth: dict[str, float], s
         "sd": {name: float(draws[name].std(ddof=1)) for name in truth},
         "refused": in_words(failures) if failures else "",
         "draws": size,
+        "placed": float(np.mean(modal == era)),
     }
 
 
@@ -223,9 +243,9 @@ def ranks_of(outcomes: Mapping[str, executor.Outcome]) -> xr.Dataset:
         for what, table in found.items()
     }
     one_each = {
-        "refused": ("replication", [result["refused"] for result in results]),
-        "draws": ("replication", [result["draws"] for result in results]),
-        "seconds": ("replication", [outcome.seconds for outcome in done.values()]),
+        what: ("replication", [result[what] for result in results])
+        for what in ("refused", "draws", "placed")
     }
+    one_each["seconds"] = ("replication", [outcome.seconds for outcome in done.values()])
     names = {"replication": list(done), "quantity": list(found["truth"].columns[varied])}
     return xr.Dataset(tables | one_each, names, {"failed": json.dumps(failed)})

@@ -12,6 +12,7 @@ recorded with its reason, and tried again by the next run.
 import hashlib
 import json
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -208,7 +209,9 @@ def _cluster(scheduler: str | None, workers: int | None, n_tasks: int) -> Iterat
             stack.enter_context(config.set({"distributed.nanny.pre-spawn-environ": _ONE_THREAD}))
             quiet: Any = {"host": "127.0.0.1", "dashboard_address": ":0", "silence_logs": "ERROR"}
             cluster = stack.enter_context(LocalCluster(n, threads_per_worker=1, **quiet))
-            yield stack.enter_context(Client(cluster))
+            client = stack.enter_context(Client(cluster))
+            client.run(_leave_interrupts)
+            yield client
             return
         try:
             client = stack.enter_context(Client(scheduler, timeout=_PATIENCE))
@@ -220,6 +223,11 @@ def _cluster(scheduler: str | None, workers: int | None, n_tasks: int) -> Iterat
                 "dask worker, or leave --scheduler out"
             ) from error
         yield client
+
+
+def _leave_interrupts() -> None:
+    """At a worker: Ctrl-C is for the process that started it."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 @contextmanager

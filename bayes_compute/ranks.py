@@ -85,6 +85,7 @@ def calibration_record(ranks: xr.Dataset) -> dict[str, Any]:
             "replications": ranks.attrs["replications"],
             "refused": {names[i]: refused[i] for i in np.flatnonzero(refused != "")},
             "failed": json.loads(ranks.attrs["failed"]),
+            "placed": float(passed(ranks)["placed"].mean()),
             "settings": json.loads(ranks.attrs["settings"]),
             "versions": json.loads(ranks.attrs["versions"]),
             "level": LEVEL,
@@ -104,7 +105,8 @@ def describe(record: dict[str, Any]) -> str:
         "",
         f"{n} data sets simulated from its prior on the design of {record['data']['name']} "
         f"({record['data']['rows']} systems), seed {record['seed']}. The gate refused {n_refused} "
-        f"fits; {n_failed} failed.",
+        f"fits; {n_failed} failed. {100 * record['placed']:.1f} % of systems were placed in the "
+        "right era.",
         "",
         f"Rejected at {100 * record['level']:g} % of all {len(rows)} quantities together: "
         f"{', '.join(rejected) or 'none'}.",

@@ -1,8 +1,7 @@
-"""Measure what the README quotes of the main job: speed, agreement with the exact answer, recovery.
+"""Measure what the README quotes of the main job: speed, and agreement with the exact answer.
 
     uv run python benchmarks/main_job.py speed       # sampling, ESS, transitions, --help, report
     uv run python benchmarks/main_job.py agreement   # sampled against exact date posteriors
-    uv run python benchmarks/main_job.py recovery    # 40 simulated data sets, about 10 minutes
 
 Times are of this machine, with compiled kernels cached unless they say otherwise; each is taken
 several times, and the smallest and the largest stand in the table.
@@ -13,7 +12,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import defaultdict
 from dataclasses import replace
 
 import numpy as np
@@ -21,19 +19,16 @@ import nutpie
 from scipy import stats
 
 import bayes_compute as bc
-from bayes_compute.changepoint.dates import era_year
 from bayes_compute.changepoint.hyperparameters import Hyperparameters, hyperparameters
-from bayes_compute.changepoint.statistics import REFERENCE_YEAR
 from bayes_compute.models import three_eras
 from bayes_compute.observations import Observations
-from bayes_compute.sampling import prior_draws
 
 REPEATS = 3
 
 
 def main() -> None:
     """Run the part that the command line names."""
-    parts = {"speed": speed, "agreement": agreement, "recovery": recovery}
+    parts = {"speed": speed, "agreement": agreement}
     if len(sys.argv) != 2 or sys.argv[1] not in parts:
         sys.exit(f"usage: main_job.py {' | '.join(parts)}")
     parts[sys.argv[1]]()
@@ -136,42 +131,6 @@ def _by_quadrature(likelihood, n: int = 25) -> np.ndarray:
             of_date.append(likelihood.date_probability(at))
     weight = np.exp(np.array(log_weight) - np.max(log_weight))
     return np.tensordot(weight / weight.sum(), np.array(of_date), axes=1)
-
-
-def recovery(n_sets: int = 40, seed: int = 20220313) -> None:
-    """Simulate from the model on the real dates and domains, fit, and count what is covered."""
-    systems = observations("2022-03-12")
-    rng = np.random.default_rng(seed)
-    likelihood = three_eras.regression(systems)
-    hyper = prior_draws(three_eras.build(systems), seed).isel(draw=slice(n_sets))
-    drawn = likelihood.draw_prior(hyperparameters(hyper), rng)
-    truth = {name: hyper[name].to_numpy()[0] for name in hyper} | drawn
-    inside, failed = defaultdict(list), 0
-    for i in range(n_sets):
-        one = {name: np.atleast_1d(values[i]) for name, values in truth.items()}
-        era = (one["transition_year"][:, None] <= era_year(systems.year)).sum(axis=0)
-        mean = one["level"][era] + one["growth"][era] * (systems.year - REFERENCE_YEAR)
-        mean += one["offset"][systems.domain]
-        noise = np.sqrt(one["sigma"][era] ** 2 + systems.variance)
-        flop = mean + noise * rng.standard_normal(systems.n)
-        try:
-            dt = bc.fit("three_eras", replace(systems, log10_flop=flop), seed=i, progress=False)
-        except bc.NotConverged as error:
-            failed += 1
-            print(f"  set {i}: {error}", flush=True)
-            continue
-        posterior = dt["posterior"].dataset
-        for name, values in one.items():
-            low, high = posterior[name].quantile([0.05, 0.95], ("chain", "draw")).to_numpy()
-            inside[name] += list(np.atleast_1d((low <= values) & (values <= high)))
-    print(f"{n_sets} data sets of {systems.n} systems, {failed} refused by the gate")
-    for name, hits in inside.items():
-        low, high = stats.binom.interval(0.99, len(hits), 0.9)
-        verdict = "within" if low <= sum(hits) <= high else "OUTSIDE"
-        print(
-            f"  {name}: {sum(hits)} of {len(hits)} covered, {verdict} {low:.0f} to {high:.0f}",
-            flush=True,
-        )
 
 
 if __name__ == "__main__":

@@ -214,6 +214,19 @@ def test_a_lost_scheduler_is_told_and_the_next_run_goes_on(elsewhere, tmp_path):
     assert 5 <= kept < 100
 
 
+def test_an_interrupt_is_the_caller_s_alone(tmp_path):
+    log, store = tmp_path / "log", tmp_path / "store"
+    child = started(str(__file__), str(log), str(store), "500", stderr=subprocess.PIPE)
+    while len([*store.glob("task-*.json")]) < 3:
+        assert child.poll() is None
+        time.sleep(0.01)
+    os.killpg(child.pid, signal.SIGINT)
+    _, errors = child.communicate(timeout=PATIENCE)
+    assert child.returncode == 130
+    assert errors.decode() == ""
+    assert 3 <= len([*store.glob("task-*.json")]) < 500
+
+
 def test_no_scheduler_and_other_code_are_wrong_input(elsewhere, tmp_path, monkeypatch):
     with monkeypatch.context() as other:
         other.setattr(executor, "code_digest", lambda: "0123456789")
@@ -227,9 +240,11 @@ def test_no_scheduler_and_other_code_are_wrong_input(elsewhere, tmp_path, monkey
 if __name__ == "__main__":
     from test_executor import square
 
-    log, store, n, address = sys.argv[1:]
+    log, store, n, *address = sys.argv[1:]
     every = slow_tasks(int(n), Path(log))
     try:
-        run(square, every, Path(store), scheduler=address, progress=False)
+        run(square, every, Path(store), scheduler=(*address, None)[0], progress=False)
     except Unfinished as cut_off:
         sys.exit(str(cut_off))
+    except KeyboardInterrupt:
+        sys.exit(130)

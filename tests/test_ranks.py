@@ -37,6 +37,7 @@ def made_up(narrow: float = 1.0, seed: int = 1) -> xr.Dataset:
             "mean": (dims, mean),
             "sd": (dims, np.broadcast_to(sd, (N, 2))),
             "refused": ("replication", refused),
+            "placed": ("replication", np.where(refused == "", 0.75, 0.0)),
         },
         {"replication": [f"m-{i}" for i in range(N)], "quantity": ["a", "b"]},
         {
@@ -83,6 +84,7 @@ def test_the_record_is_json_and_its_text_names_what_went_wrong():
     assert len(record["refused"]) == 20
     text = describe(record)
     assert "401 data sets" in text
+    assert "75.0 % of systems were placed" in text
     assert "of all 2 quantities together: b.\n" in text
     assert "- refused, m-0: a: r_hat is 2" in text
     assert "- failed, m-400: ZeroDivisionError: why" in text
@@ -99,7 +101,7 @@ def test_the_figure_names_what_leaves_the_band():
 
 def test_what_never_varies_is_no_quantity_and_failures_are_kept():
     done = {"truth": {"a": 1.0, "c": 2.0}, "rank": {"a": 3, "c": 0}, "mean": {"a": 1.0, "c": 2.0}}
-    done |= {"sd": {"a": 1.0, "c": 0.0}, "refused": "", "draws": 1600}
+    done |= {"sd": {"a": 1.0, "c": 0.0}, "refused": "", "draws": 1600, "placed": 1.0}
     other = done | {"truth": {"a": 2.0, "c": 2.0}}
     outcomes = {
         "m-0": Outcome(done, None, None, 1.0),
@@ -136,8 +138,10 @@ def test_simulated_systems_keep_the_design_and_the_first_of_more_are_those_of_fe
     real = design()
     three, two = (simulations(model, real, n, seed=3) for n in (3, 2))
     assert list(two) == [*three][:2] == [f"{model}-0000", f"{model}-0001"]
-    for name, (_, systems, truth, seed) in two.items():
-        _, again, same, same_seed = three[name]
+    for name, (_, systems, truth, era, seed) in two.items():
+        _, again, same, same_era, same_seed = three[name]
+        assert era.shape == (systems.n,)
+        np.testing.assert_array_equal(era, same_era)
         assert (truth, seed) == (same, same_seed)
         assert np.isfinite(list(truth.values())).all()
         assert "log_likelihood" in truth
@@ -174,6 +178,7 @@ def test_a_right_model_is_calibrated(right):
     # the gate refuses few of these: a share of 0.1 would be exceeded with a chance of 1 in 50,000
     assert (ranks["refused"] != "").sum() <= stats.binom.isf(2e-5, 60, 0.1)
     assert "growth_sd" not in table.index  # held at a number
+    assert (ranks["placed"] == 1).all()  # there is one era
     assert json.loads(ranks.attrs["data"])["rows"] == design().with_compute.n
 
 
@@ -197,8 +202,8 @@ def test_a_wrong_variance_is_caught(elsewhere, tmp_path):
     stated = design().with_compute
     uncertain = replace(stated, variance=4 * stated.variance)
     told = {
-        name: (model, replace(systems, variance=stated.variance), truth, seed)
-        for name, (model, systems, truth, seed) in simulations("one_era", uncertain, 60, 1).items()
+        name: (model, replace(systems, variance=stated.variance), *rest)
+        for name, (model, systems, *rest) in simulations("one_era", uncertain, 60, 1).items()
     }
     outcomes = run(replicate, told, tmp_path, scheduler=elsewhere.address, progress=False)
     table = verdict(ranks_of(outcomes))
