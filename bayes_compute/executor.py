@@ -154,10 +154,13 @@ def _attempt(function: Callable[..., dict], arguments: tuple, code: str) -> Outc
     """Call the function at a worker; say so if the worker's code is not that of the caller."""
     if (own := code_digest()) != code:
         return own
+    from dask import config
+
     start = time.perf_counter()
     result, failure, reason = None, None, None
     try:
-        result = function(*arguments)
+        with config.set(scheduler="synchronous"):  # of what xarray locks: files in memory too
+            result = function(*arguments)
         json.dumps(result, allow_nan=False)
     except Exception as error:  # whatever it is, it is recorded
         result, failure, reason = None, type(error).__name__, str(error)

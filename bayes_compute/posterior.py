@@ -11,7 +11,7 @@ import xarray as xr
 from bayes_compute.changepoint.hyperparameters import hyperparameters
 from bayes_compute.draws import resampled, taken
 from bayes_compute.errors import InputError
-from bayes_compute.gate import left_out
+from bayes_compute.gate import GATE, left_out
 from bayes_compute.groups import in_all_units, with_drawn
 from bayes_compute.observations import Observations
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:  # slow to import
     import pymc as pm
 
     from bayes_compute.sampling import CompiledDensity
+
+
+_CLOSER = (1, 10)  # by how much less is left out, if what was turns out to matter
 
 
 class Posterior(NamedTuple):
@@ -80,23 +83,27 @@ def draw_posterior(
     observations = seen_by(module, observations)
     pm_model = module.build(observations, flat_dates=flat_dates)
     likelihood = module.regression(observations, flat_dates)  # as `build` does: cached
-    to_sample = likelihood.focused(likelihood.SAMPLED_WITHOUT)
-    sampled, sample_stats = density(model, pm_model).sample(
-        to_sample.data,
-        draws=draws,
-        tune=tune,
-        chains=chains,
-        cores=min(chains, os.process_cpu_count() or 1),
-        seed=seed,
-        progress=progress,
-    )
-    rng = np.random.default_rng([seed, chains, draws])
-    at = hyperparameters(sampled, likelihood.Point)
-    to_draw = likelihood.focused(likelihood.DRAWN_WITHOUT, at)
-    drawn = to_draw.draw(at, rng)
-    number, pareto_k = resampled(drawn.pop("log_weight", None), (chains, draws), rng)
-    kept = number.ravel()
-    at = at._make(member[kept] for member in at)
+    for more in _CLOSER:
+        to_sample = likelihood.focused(likelihood.SAMPLED_WITHOUT / more)
+        sampled, sample_stats = density(model, pm_model).sample(
+            to_sample.data,
+            draws=draws,
+            tune=tune,
+            chains=chains,
+            cores=min(chains, os.process_cpu_count() or 1),
+            seed=seed,
+            progress=progress,
+        )
+        rng = np.random.default_rng([seed, chains, draws])
+        at = hyperparameters(sampled, likelihood.Point)
+        to_draw = likelihood.focused(likelihood.DRAWN_WITHOUT, at)
+        drawn = to_draw.draw(at, rng)
+        number, pareto_k = resampled(drawn.pop("log_weight", None), (chains, draws), rng)
+        kept = number.ravel()
+        at = at._make(member[kept] for member in at)
+        left = left_out(likelihood, to_sample, to_draw, at)
+        if left["sampled_without"] <= GATE["sampled_without"]:
+            break
     drawn = {name: values[kept] for name, values in drawn.items()}
     sampled = sampled.assign_coords(domain=list(observations.domains))
     of_eras = {name: values for name, values in drawn.items() if name != "regime"}
@@ -108,7 +115,7 @@ def draw_posterior(
         drawn,
         with_drawn(taken(sampled, number), in_all_units(of_eras), eras(module)),
         sample_stats,
-        left_out(likelihood, to_sample, to_draw, at) | pareto_k,
+        left | pareto_k,
         rng,
     )
 

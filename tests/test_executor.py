@@ -33,6 +33,13 @@ def square(i: int, log: str, seconds: float = 0.0) -> dict:
     return {"square": i * i} if i != 5 else {"square": float("nan")}
 
 
+def write(values: list[float]) -> dict:
+    """A task that makes a file in memory, as kept fits of ceilings are."""
+    import xarray as xr
+
+    return {"size": len(bytes(xr.Dataset({"a": ("x", values)}).to_netcdf(engine="h5netcdf")))}
+
+
 def die(i: int) -> dict:
     os.kill(os.getpid(), signal.SIGKILL)
     return {}
@@ -145,6 +152,12 @@ def test_what_compiles_is_called_here_once_before(tmp_path):
     log = tmp_path / "log"
     run(square, tasks(2, log), tmp_path / "store", workers=1, compiles=True, progress=False)
     assert sorted(runs(log)) == [0, 0, 1]
+
+
+def test_tasks_write_files_in_memory(tmp_path):
+    found = run(write, {"one": ([1.0, 2.0],)}, tmp_path / "store", workers=1, progress=False)
+    assert found["one"].failure is None, found["one"].reason
+    assert found["one"].result["size"] > 1000
 
 
 def test_a_task_that_kills_its_worker_is_recorded(tmp_path, caplog):

@@ -70,7 +70,7 @@ def of_vintage(model: str, vintage: str, later: str, seed: int = 1) -> dict:
         )
     dt, rng = fit(model, before, seed=seed, progress=False), np.random.default_rng([seed, 9])
     ends = pd.DatetimeIndex(
-        [*(pd.Timestamp(year, 12, 31) for year in range(day.year, last.year)), last]
+        [*(pd.Timestamp(year, 12, 31) for year in range(int(day.year), int(last.year))), last]
     )
     ends = ends[ends > day]
     until = before.source["as_of"]
