@@ -1,5 +1,7 @@
 """Backtests: what is scored, and how it is pooled."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -59,6 +61,10 @@ def test_every_forecast_is_scored_on_the_same_outcomes(scored):
     assert set(outcomes.groups) == {"2022-12-31", "2023-12-20"}
     assert (outcomes.nunique() == 1).all()
     assert rows[rows["target"] == "systems"].groupby("forecast")["n"].sum().nunique() == 1
+
+
+def test_what_a_worker_sends_back_is_plain(scored):
+    assert json.loads(json.dumps(scored, allow_nan=False)) == scored
 
 
 def test_only_systems_that_came_after_the_table_are_new(scored):

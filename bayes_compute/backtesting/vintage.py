@@ -125,7 +125,7 @@ def known_since(vintage: str, later: str) -> dict:
     return {
         "systems": since.n,
         "known": len(both),
-        "revised": sum(abs(figures[name] - later_figures[name]) > _REVISED for name in both),
+        "revised": int(sum(abs(figures[name] - later_figures[name]) > _REVISED for name in both)),
         "not notable": len(aside),
         "absent": since.n - len(both) - len(aside),
         "gone": len(figures.keys() - both),
