@@ -151,6 +151,7 @@ def test_help_is_what_one_gets_without_a_command(command):
         (["report", "calibration", "--evidence"], "evidence: got True; expected none"),
         (["report", "--as-of", "1950-01-01", "--evidence"], "as_of|systems: got 0"),
         (["report", "--as-of", "2022-03-12", "--evidence"], "as_of 2022-03-12; .* 2022-03-13"),
+        (["compare"], "RESULTS RESULTS"),
         (["quote", "no_such_folder"], "no_such_folder: got no such folder"),
         (["quote", "no_such_folder", "--verify", "none.tex"], "none.tex: got FileNotFoundError"),
         (["compare", "no_such_folder"], "no_such_folder: got no such folder"),

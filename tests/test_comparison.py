@@ -161,6 +161,16 @@ def test_given_dates_are_given_to_the_month(observations):
             assert not np.any((month > start) & (month < stop)), name
 
 
+def test_lines_that_meet_are_fitted_and_checked(observations):
+    found = bc.fit("three_eras_continuous", observations, **SETTINGS)
+    posterior = found["posterior"].to_dataset()
+    date = posterior["transition_year"].to_numpy() - 2010
+    level, growth = posterior["level"].to_numpy(), posterior["growth"].to_numpy()
+    ends = level[..., :-1] + growth[..., :-1] * date
+    np.testing.assert_allclose(ends, level[..., 1:] + growth[..., 1:] * date, atol=1e-9)
+    assert {"sigma", "transition_year"} <= set(found["prior"].data_vars)
+
+
 def row(name, kind="log10 FLOP of 9 systems", **values):
     numbers = {"elpd": -20.0, "se": 2.0, "elpd_diff": -1.0, "dse": 0.5, "weight": 0.5}
     numbers |= {"refitted": 0, "high_k": 0, "log_evidence": -30.0, "log_evidence_error": 0.01}

@@ -18,12 +18,10 @@ from bayes_compute.predictive_checks import (
 
 
 def test_running_maximum_looks_before_a_date_only():
-    year, flop = np.array([2000.0, 2001.0, 2002.0]), np.array([3.0, 5.0, 4.0])
-    assert running_maximum(year, flop, np.array([2000.5, 2002.0, 2003.0])).tolist() == [3, 5, 5]
-    assert running_maximum(year, np.stack([flop, -flop]), np.array([2003.0])).tolist() == [
-        [5],
-        [-3],
-    ]
+    year, flop = np.array([2000.0, 2001.0, 2002.0]), np.array([3.0, 5.0, 9.0])
+    assert running_maximum(year, flop, np.array([2000.5, 2002.0, 2003.0])).tolist() == [3, 5, 9]
+    both = running_maximum(year, np.stack([flop, -flop]), np.array([2003.0]))
+    assert both.tolist() == [[9], [-3]]
 
 
 def test_spread_is_that_about_the_least_squares_line():
@@ -79,14 +77,10 @@ def test_nothing_fails_in_words():
     assert verdict([{"fails": False}]) == "0 of 1 posterior predictive checks fail."
 
 
-def test_parameters_are_drawn_anew_in_their_regimes(drawn_regimes):
-    # Clouds are at 8 and bespoke systems at 12, within 0.01, and none is DIY but the first
-    tree = drawn_regimes(
-        n_draws=500, parameters_level=[5.0, 8.0, 12.0], parameters_growth=[0.0, 0.0, 0.0],
-        parameters_sd=[0.01, 0.01, 0.01],
-    )  # fmt: skip
-    shape = (2, 500, 5)
+def gap_of(tree):
+    """The check of the gap in parameters, of a tree that gets replicates of compute."""
     names = tree["constant_data"]["system"].to_numpy()[:5]
+    shape = (*tree["posterior"]["elasticity"].shape, 5)
     tree["posterior_predictive"] = (
         tree["posterior"]
         .to_dataset()[[]]
@@ -96,6 +90,16 @@ def test_parameters_are_drawn_anew_in_their_regimes(drawn_regimes):
         )
     )
     (gap,) = (check for check in checks(tree) if check.name.startswith("largest gap"))
+    return gap
+
+
+def test_parameters_are_drawn_anew_in_their_regimes(drawn_regimes):
+    # Clouds are at 8 and bespoke systems at 12, within 0.01, and none is DIY but the first, at 5
+    tree = drawn_regimes(
+        n_draws=500, parameters_level=[5.0, 8.0, 12.0], parameters_growth=[0.0, 0.0, 0.0],
+        parameters_sd=[0.01, 0.01, 0.01],
+    )  # fmt: skip
+    gap = gap_of(tree)
     assert gap.observed[0] == pytest.approx(3.0)  # 5.0, 8.0, 10.4, 11.0
     # 3 if all others are cloud, 4 between both kinds, 7 if all others are bespoke
     assert {round(each) for each in gap.replicated} <= {3, 4, 7}
@@ -103,6 +107,15 @@ def test_parameters_are_drawn_anew_in_their_regimes(drawn_regimes):
     expected = 0.97 * 0.59**2
     none = np.mean(gap.replicated < 3.5)
     assert none == pytest.approx(expected, abs=5 * np.sqrt(expected * (1 - expected) / 1000))
+
+
+def test_parameters_are_drawn_on_their_own_side_of_the_capacity(drawn_regimes):
+    # Lines of both kinds lie far on the other side, so that all but the first crowd at 10
+    tree = drawn_regimes(
+        parameters_level=[5.0, 30.0, -10.0], parameters_growth=[0.0, 0.0, 0.0],
+        parameters_sd=[0.01, 1.0, 1.0],
+    )  # fmt: skip
+    assert np.all(np.abs(gap_of(tree).replicated - 5) < 1)
 
 
 @pytest.mark.parametrize("plot", [plots.predictive_checks, plots.running_maximum])

@@ -11,6 +11,10 @@ from pytensor.compile import maker
 from pytensor.compile.mode import Mode
 from scipy import stats
 
+from bayes_compute.changepoint.continuous import (
+    ContinuousHyperparameters,
+    ContinuousRegression,
+)
 from bayes_compute.changepoint.era_prior import EraPrior
 from bayes_compute.changepoint.hyperparameters import Hyperparameters
 from bayes_compute.changepoint.op import collapsed_log_likelihood
@@ -77,13 +81,30 @@ def regimes_of_few() -> ThresholdRegimes:
     return ThresholdRegimes.of(o, DATES, prior, widest=1.0, n_drifts=1)
 
 
-def test_graph_of_regimes_is_numpy(mode):
-    regimes = regimes_of_few()
-    at = RegimeHyperparameters(0.35, 0.2, 0.6, np.array([1.0, 0.8, 1.2]), np.array([0.4, -0.4]))
+def continuous_of_few() -> ContinuousRegression:
+    return ContinuousRegression.of(small(1, 8), DATES, PRIOR, widest=2.0)
+
+
+@pytest.mark.parametrize(
+    ("likelihood", "at"),
+    [
+        (
+            regimes_of_few,
+            RegimeHyperparameters(0.35, 0.2, 0.6, np.array([1.0, 0.8, 1.2]), np.array([0.4, -0.4])),
+        ),
+        (
+            continuous_of_few,
+            ContinuousHyperparameters(0.35, 0.2, np.array([1.0, 0.8, 1.2]), np.array([0.4, -0.4])),
+        ),
+    ],
+    ids=["regimes", "continuous"],
+)
+def test_graph_of_other_likelihoods_is_numpy(likelihood, at, mode):
+    few = likelihood()
     inputs = [pt.dscalar() if np.ndim(member) == 0 else pt.dvector() for member in at]
-    node = collapsed_log_likelihood(regimes, *inputs)
+    node = collapsed_log_likelihood(few, *inputs)
     value, *gradient = compile_graph(inputs, [node, *grad(node, inputs)], mode=mode)(*at)
-    expected, slope = regimes.log_likelihood(at)
+    expected, slope = few.log_likelihood(at)
     assert value == pytest.approx(expected, rel=1e-13)
     np.testing.assert_allclose(np.hstack(gradient), slope, rtol=1e-11, atol=1e-11)
 
