@@ -21,7 +21,7 @@ if TYPE_CHECKING:  # slow to import
     from bayes_compute.sampling import CompiledDensity
 
 
-_CLOSER = (1, 10)  # by how much less is left out, if what was turns out to matter
+_LEAST = 1e-3  # probability of what is left out that is not lowered further
 
 
 class Posterior(NamedTuple):
@@ -83,8 +83,9 @@ def draw_posterior(
     observations = seen_by(module, observations)
     pm_model = module.build(observations, flat_dates=flat_dates)
     likelihood = module.regression(observations, flat_dates)  # as `build` does: cached
-    for more in _CLOSER:
-        to_sample = likelihood.focused(likelihood.SAMPLED_WITHOUT / more)
+    without = likelihood.SAMPLED_WITHOUT
+    while True:
+        to_sample = likelihood.focused(without)
         sampled, sample_stats = density(model, pm_model).sample(
             to_sample.data,
             draws=draws,
@@ -102,8 +103,9 @@ def draw_posterior(
         kept = number.ravel()
         at = at._make(member[kept] for member in at)
         left = left_out(likelihood, to_sample, to_draw, at)
-        if left["sampled_without"] <= GATE["sampled_without"]:
+        if left["sampled_without"] <= GATE["sampled_without"] or without < _LEAST:
             break
+        without /= 10  # what was left out turns out to matter
     drawn = {name: values[kept] for name, values in drawn.items()}
     sampled = sampled.assign_coords(domain=list(observations.domains))
     of_eras = {name: values for name, values in drawn.items() if name != "regime"}

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 
 import bayes_compute as bc
-from bayes_compute import inference
+from bayes_compute import inference, posterior
 from bayes_compute.changepoint.dates import era_year
 from bayes_compute.changepoint.hyperparameters import Hyperparameters, hyperparameters
 from bayes_compute.changepoint.regression import CollapsedRegression
@@ -168,6 +168,25 @@ def test_dates_piled_up_at_the_last_system_are_refused(dt, observations):
     date[:, :50, 1] = last - 1e-6 * np.arange(50)  # a tenth of the draws
     failures = diagnose(piled, likelihood, {})["failures"]
     assert any("piled up at" in row["what"] for row in failures), failures
+
+
+def test_what_was_left_out_is_taken_in_if_it_turns_out_to_matter(observations, monkeypatch):
+    asked, focused = [], CollapsedRegression.focused
+
+    def noted(self, without, draws=None):
+        if draws is None:
+            asked.append(without)
+        return focused(self, without, draws)
+
+    monkeypatch.setattr(CollapsedRegression, "focused", noted)
+    of_each = iter([0.5, 0.05])  # sd of the log likelihood
+    monkeypatch.setattr(
+        posterior, "left_out", lambda *_: {"sampled_without": next(of_each), "drawn_without": 0.0}
+    )
+    few = {"draws": 20, "tune": 20, "chains": 2, "seed": 1}
+    found = posterior.draw_posterior("three_eras", observations, **few)
+    assert found.left["sampled_without"] == 0.05
+    assert asked[-2:] == pytest.approx([5e-3, 5e-4])
 
 
 def test_leaving_too_much_out_is_refused(dt, observations):
