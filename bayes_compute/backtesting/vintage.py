@@ -200,14 +200,14 @@ def _of_record(
     """Scores of the record, as the later table has it, and had the old figures stayed."""
     day = decimal_year(pd.to_datetime([before.source["as_of"]]))[0]
     old = before.with_compute.log10_flop.max()
-    held, new = holders(after), holders(after.subset(after.year > day))
+    held, new = holders(after), after.year > day
     for k, end in enumerate(ends):
         until = decimal_year(pd.DatetimeIndex([end]))[0]
         last = held[held["year"] <= until].iloc[-1]
         error, outcome = np.array([last["error"]]), np.array([last["log10_flop"]])
         yield _dated("record", end, path[:, [k]], outcome, error)
-        come = new[new["year"] <= until]["log10_flop"].max() if len(new) else -np.inf
-        outcome = np.fmax([old], come)
+        come = after.log10_flop[new & (after.year <= until)]
+        outcome = np.nanmax([*come, old], keepdims=True)
         yield _dated("record, old figures", end, path[:, [k]], outcome, error)
 
 

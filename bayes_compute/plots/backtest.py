@@ -33,7 +33,7 @@ def backtest(record: dict, ax: Axes | None = None) -> Axes:
     dates = sorted({row["date"] for _, row in rows})
     for k, table in enumerate(tables):
         marker = MARKERS[k % len(MARKERS)] if k < len(MARKERS) else "*"
-        ax.plot([], [], marker, color=_SHADES[k % len(_SHADES)], label=table["as_of"])
+        ax.plot([], [], marker, color=_SHADES[k % len(_SHADES)], label=f"from {table['as_of']}")
         for own, row in rows:
             if own == k and row["forecast"] in ("projection", _PEER):
                 peer, q = row["forecast"] == _PEER, row["quantiles"]
@@ -46,12 +46,12 @@ def backtest(record: dict, ax: Axes | None = None) -> Axes:
                     ax.plot(x, q["0.5"], marker, color=colour, markeredgecolor="w", markersize=6)
     for at, date in enumerate(dates):
         came = next(row["outcome"] for _, row in rows if row["date"] == date)
-        label = f"record as {record['later']} has it" if at == 0 else None
+        label = "what came" if at == 0 else None
         ax.plot([at - 0.47, at + 0.47], [came, came], "k", linewidth=1.5, zorder=0, label=label)
-    ax.plot([], [], color="0.7", linewidth=3, label=f"the same of a {_PEER} of the record")
+    ax.plot([], [], color="0.7", linewidth=3, label=_PEER)
     ax.set_xticks(range(len(dates)), [f"by {date}" for date in dates])
     ax.tick_params(axis="x", length=0)
     compute_axis(ax)
-    title = "The record, projected from the table of each day: medians, 50 % and 90 % intervals"
+    title = "The record by a day, projected from earlier tables: medians, 50 % and 90 % intervals"
     legend_above(ax, title, ncols=4)
     return ax
