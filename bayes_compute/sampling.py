@@ -193,7 +193,8 @@ def prior_draws(model: pm.Model, seed: int, n: int = PRIOR_DRAWS) -> xr.Dataset:
     """
     variables = [model[name] for name in names(model)]
     drawn = pm.draw(variables, n, random_seed=seed, mode=_ONCE)
-    return _labelled(model, [values[None] for values in drawn])
+    lead = (1,) if n > 1 else (1, 1)  # one draw comes without a dimension
+    return _labelled(model, [np.reshape(values, lead + np.shape(values)) for values in drawn])
 
 
 def names(model: pm.Model) -> list[str]:
