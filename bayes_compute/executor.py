@@ -2,8 +2,8 @@
 
 Dask runs the tasks: on a cluster of this machine's own, or on that of a scheduler elsewhere, whose
 workers need no disk in common with this machine. Each outcome is a file of its own, written in one
-step as soon as it arrives, under a key of function, arguments, code and versions: a run that was
-stopped, whatever stopped it, goes on from what is there.
+step as soon as it arrives, under a key of function, arguments, shipped tables, code and versions: a
+run that was stopped, whatever stopped it, goes on from what is there.
 
 A fit that the gate refuses is an outcome as any other. Whatever else goes wrong with a task is
 recorded with its reason, and tried again by the next run.
@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 from bayes_compute.errors import InputError, NotConverged, Unfinished
 from bayes_compute.provenance import versions
 from bayes_compute.results_folder import one_line, read_json, write_json
+from bayes_compute.systems import resources
 
 if TYPE_CHECKING:  # slow to import
     from distributed import Client
@@ -138,7 +139,8 @@ def _key(function: Callable, arguments: tuple) -> str:
     from dask.tokenize import tokenize
 
     name = f"{function.__module__}.{function.__qualname__}"
-    return tokenize(name, arguments, code_digest(), ensure_deterministic=True)[:16]
+    tables = [entry["hash"] for entry in resources().values()]  # which tasks may read
+    return tokenize(name, arguments, code_digest(), tables, ensure_deterministic=True)[:16]
 
 
 def _kept(path: Path) -> Outcome | None:

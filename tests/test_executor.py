@@ -166,11 +166,14 @@ def test_a_task_that_kills_its_worker_is_recorded(tmp_path, caplog):
     assert outcome.failure == "KilledWorker"
 
 
-def test_keys_tell_arguments_and_code_apart(monkeypatch):
+def test_keys_tell_arguments_tables_and_code_apart(monkeypatch):
     one = executor._key(square, (1, "log"))
     assert one == executor._key(square, (1, "log"))
     assert one != executor._key(square, (2, "log"))
     assert one != executor._key(die, (1, "log"))
+    with monkeypatch.context() as other:
+        other.setattr(executor, "resources", lambda: {"systems-2030": {"hash": "sha256:1"}})
+        assert one != executor._key(square, (1, "log"))
     monkeypatch.setattr(executor, "code_digest", lambda: "other")
     assert one != executor._key(square, (1, "log"))
 
