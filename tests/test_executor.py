@@ -254,6 +254,8 @@ def test_no_scheduler_and_other_code_are_wrong_input(elsewhere, tmp_path, monkey
 
 
 if __name__ == "__main__":
+    # Of what starts in the background shells have SIGINT ignored
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     from test_executor import square
 
     log, store, n, *address = sys.argv[1:]
