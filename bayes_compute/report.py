@@ -16,9 +16,6 @@ from bayes_compute.quoting import table
 from bayes_compute.ranks import calibration_record
 from bayes_compute.ranks import describe as describe_ranks
 from bayes_compute.results_folder import (
-    BACKTEST,
-    CALIBRATION,
-    COMPARISON,
     DIAGNOSTICS,
     FIGURE_FILES,
     FIGURES,
@@ -199,11 +196,9 @@ def write_calibration(ranks: xr.Dataset, out: str | os.PathLike[str]) -> dict:
     record, folder = calibration_record(ranks), Path(out)
     netcdf = _netcdf(xr.DataTree(ranks))
     with one_line(folder):
-        (folder / CALIBRATION).unlink(missing_ok=True)
+        (folder / "calibration.json").unlink(missing_ok=True)
         write_file(folder, "ranks.nc", lambda path: path.write_bytes(netcdf))
-        write_text(folder, "calibration.md", describe_ranks(record))
-        _write_figure("calibration", ranks, folder, METADATA)
-        write_json(folder, CALIBRATION, record)
+    _write_study("calibration", record, ranks, describe_ranks(record), folder)
     return record
 
 
@@ -222,12 +217,7 @@ def write_backtest(record: dict, out: str | os.PathLike[str]) -> None:
     InputError
         If the folder cannot be written.
     """
-    folder = Path(out)
-    with one_line(folder):
-        (folder / BACKTEST).unlink(missing_ok=True)
-        write_text(folder, "backtest.md", backtesting.describe(record))
-        _write_figure("backtest", record, folder, METADATA)
-        write_json(folder, BACKTEST, record)
+    _write_study("backtest", record, record, backtesting.describe(record), Path(out))
 
 
 def write_comparison(record: dict, out: str | os.PathLike[str]) -> None:
@@ -245,12 +235,18 @@ def write_comparison(record: dict, out: str | os.PathLike[str]) -> None:
     InputError
         If the folder cannot be written.
     """
-    record, folder = plain(record), Path(out)
+    record = plain(record)
+    words = comparison.describe(record, "markdown")
+    _write_study("comparison", record, record, words, Path(out))
+
+
+def _write_study(name: str, record: dict, drawn: Any, words: str, folder: Path) -> None:
+    """Words, a figure and, at last, the record of what has a folder of its own."""
     with one_line(folder):
-        (folder / COMPARISON).unlink(missing_ok=True)
-        write_text(folder, "comparison.md", comparison.describe(record, "markdown"))
-        _write_figure("comparison", record, folder, METADATA)
-        write_json(folder, COMPARISON, record)
+        (folder / f"{name}.json").unlink(missing_ok=True)
+        write_text(folder, f"{name}.md", words)
+        _write_figure(name, drawn, folder, METADATA)
+        write_json(folder, f"{name}.json", record)
 
 
 def write_failure(exc: NotConverged, out: str | os.PathLike[str]) -> Path:

@@ -16,11 +16,6 @@ from bayes_compute.errors import InputError
 
 SUMMARY, DIAGNOSTICS, POSTERIOR = "summary.json", "diagnostics.json", "posterior.nc"
 PAGE = "report.html"
-CALIBRATION, BACKTEST, COMPARISON = (  # in folders of their own
-    "calibration.json",
-    "backtest.json",
-    "comparison.json",
-)
 TEXTS = (
     "table.txt",
     "table.md",

@@ -79,4 +79,4 @@ def test_latex_sets_what_names_from_data_and_odd_numbers_give(tmp_path, siunitx)
     ]
     parts += [r"\section{\bcRecordTwoZeroThreeZero}", r"\end{document}"]
     (tmp_path / "all.tex").write_text("\n".join(parts), encoding="utf-8")
-    compiled(tmp_path / "all.tex", tmp_path)
+    assert compiled(tmp_path / "all.tex", tmp_path).read_bytes().startswith(b"%PDF")
