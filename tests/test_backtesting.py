@@ -1,6 +1,7 @@
 """Backtests: what is scored, and how it is pooled."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -89,6 +90,20 @@ def test_the_record_is_scored_with_and_without_revisions(scored):
     new = after.log10_flop[after.year > 2022 + 325 / 365].max()
     assert rows["record"] == after.log10_flop.max()
     assert rows["record, old figures"] == max(new, before.log10_flop.max())
+
+
+def test_without_revisions_old_systems_keep_their_figures():
+    """An old system that is revised upwards holds the record, but not by old figures."""
+    old = Observations.from_systems(load_systems(THEN)).with_compute
+    old = old.subset(old.log10_flop < 20)
+    day, figures = 2022 + 325 / 365, old.log10_flop.copy()  # 2022-11-22
+    figures[0], figures[-1] = 25.0, 22.0
+    revised = replace(old, log10_flop=figures, year=np.append(old.year[:-1], day + 0.02))
+    ends = pd.DatetimeIndex(["2022-12-31"])
+    rows = backtesting._of_record(np.full((9, 1), 22.0), old, revised, ends)
+    assert {row["target"]: row["outcome"] for row in rows} == {
+        "record": 25.0, "record, old figures": 22.0
+    }  # fmt: skip
 
 
 def test_without_ceilings_the_projection_is_the_trend_alone(scored):
