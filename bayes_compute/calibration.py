@@ -8,8 +8,8 @@ posterior that ignores data (Modrák et al. 2023, doi:10.1214/23-BA1404).
 
 Given the data, the truth does not know what a sampler does. So ranks of those fits that pass the
 gate are uniform too, if their draws are right, though hard data are refused more often than others.
-A fit that is refused with few draws is repeated with those of :func:`bayes_compute.fit`, and of
-those that are still refused ranks are kept apart.
+A fit that is refused with few draws is repeated with those of :func:`bayes_compute.fit`, then with
+twice as many; of those that are still refused ranks are kept apart.
 """
 
 import json
@@ -37,6 +37,7 @@ from bayes_compute.summaries import quantities
 SETTINGS: tuple[dict[str, Any], ...] = (
     {"draws": 400, "tune": 300, "chains": 4},
     {"draws": 1000, "tune": 500, "chains": 4},  # what `fit` does
+    {"draws": 2000, "tune": 1000, "chains": 4},  # what a refused `fit` is told to try
 )
 """Of the sampler: those of the first that the gate lets pass."""
 
