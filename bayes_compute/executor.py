@@ -213,7 +213,8 @@ def _cluster(scheduler: str | None, workers: int | None, n_tasks: int) -> Iterat
             n = min(workers or os.process_cpu_count() or 1, n_tasks)
             stack.enter_context(config.set({"distributed.nanny.pre-spawn-environ": _ONE_THREAD}))
             quiet: Any = {"host": "127.0.0.1", "dashboard_address": ":0", "silence_logs": "ERROR"}
-            cluster = stack.enter_context(LocalCluster(n, threads_per_worker=1, **quiet))
+            local = LocalCluster(n_workers=n, threads_per_worker=1, **quiet)
+            cluster = stack.enter_context(local)
             client = stack.enter_context(Client(cluster))
             client.run(_leave_interrupts)
             yield client

@@ -45,6 +45,12 @@ def die(i: int) -> dict:
     return {}
 
 
+def process(seconds: float) -> dict:
+    """A task that says where it runs."""
+    time.sleep(seconds)
+    return {"pid": os.getpid()}
+
+
 def tasks(n: int, log: Path, seconds: float = 0.0, first: int = 0) -> dict[str, tuple]:
     return {f"task-{i}": (i, str(log), seconds) for i in range(first, first + n)}
 
@@ -176,6 +182,13 @@ def test_keys_tell_arguments_tables_and_code_apart(monkeypatch):
         assert one != executor._key(square, (1, "log"))
     monkeypatch.setattr(executor, "code_digest", lambda: "other")
     assert one != executor._key(square, (1, "log"))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_as_many_workers_start_here_as_were_asked_for(tmp_path, workers):
+    slow = {f"{i}": (0.2 + i / 1000,) for i in range(4 * workers)}
+    found = run(process, slow, tmp_path, workers=workers, progress=False).values()
+    assert len({outcome.result["pid"] for outcome in found}) == workers
 
 
 def test_two_workers_of_a_scheduler_are_used_and_a_killed_one_costs_nothing(elsewhere, tmp_path):
