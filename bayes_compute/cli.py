@@ -205,8 +205,8 @@ def compare(
     """Models of the same systems by LOO and evidence; or which claims of one model moved."""
     from bayes_compute import claims
     from bayes_compute.comparison import compare
-    from bayes_compute.report import write_comparison
     from bayes_compute.results_folder import check_folder, read_fit, read_record
+    from bayes_compute.studies import write_comparison
 
     records = [read_record(folder) for folder in results]
     if len({(record["model"], bool(record.get("flat_dates"))) for record in records}) == 1:

@@ -23,8 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bayes_compute.errors import InputError, NotConverged, Unfinished
+from bayes_compute.files import one_line, read_json, write_json
 from bayes_compute.provenance import versions
-from bayes_compute.results_folder import one_line, read_json, write_json
 from bayes_compute.systems import resources
 
 if TYPE_CHECKING:  # slow to import

@@ -76,14 +76,13 @@ def fit_into(
     Parameters are those of the commands ``report`` and ``fit``.
     """
     start = time.perf_counter()
-    if model not in (known := scripts()):
-        raise InputError(f"model: got {model!r}; expected one of {', '.join(known)}")
+    functions = _known(model)
     from bayes_compute.report import write_failure
     from bayes_compute.results_folder import check_folder, read_record
     from bayes_compute.systems import describe
 
     say = (lambda *_: None) if quiet else typer.echo
-    of_systems = "regression" in known[model][1]
+    of_systems = "regression" in functions
     systems, readings = None, None
     if of_systems:
         systems, observations = load(data, as_of, selection, fine_tunes)
@@ -179,23 +178,18 @@ def calibrate_into(
 
     Parameters are those of the command ``calibrate``.
     """
-    if model not in (known := scripts()):
-        raise InputError(f"model: got {model!r}; expected one of {', '.join(known)}")
+    _known(model)
     from bayes_compute.calibration import calibrate
     from bayes_compute.ranks import describe
-    from bayes_compute.report import write_calibration
     from bayes_compute.results_folder import check_folder
+    from bayes_compute.studies import write_calibration
 
     _, observations = load(data, as_of, selection, fine_tunes)
     out = check_folder(out or Path("results") / "calibrate" / model)
-    try:
-        ranks = calibrate(
-            model, observations, out / "fits", replications=replications, seed=seed,
-            scheduler=scheduler, workers=workers, progress=not quiet,
-        )  # fmt: skip
-    except Unfinished as cut_off:
-        complain(cut_off)
-        raise typer.Exit(1) from None
+    ranks = _finished(
+        calibrate, model, observations, out / "fits", replications=replications, seed=seed,
+        scheduler=scheduler, workers=workers, progress=not quiet,
+    )  # fmt: skip
     record = write_calibration(ranks, out)
     if not quiet:
         typer.echo(describe(record) + f"\nEverything is in {out}")
@@ -217,21 +211,16 @@ def backtest_into(
 
     Parameters are those of the command ``backtest``.
     """
-    if model not in (known := scripts()):
-        raise InputError(f"model: got {model!r}; expected one of {', '.join(known)}")
+    _known(model)
     from bayes_compute.backtesting.scores import backtest, describe
-    from bayes_compute.report import write_backtest
     from bayes_compute.results_folder import check_folder
+    from bayes_compute.studies import write_backtest
 
     out = check_folder(out or Path("results") / "backtest" / model)
-    try:
-        record = backtest(
-            model, out / "tables", seed=seed, scheduler=scheduler, workers=workers,
-            progress=not quiet,
-        )  # fmt: skip
-    except Unfinished as cut_off:
-        complain(cut_off)
-        raise typer.Exit(1) from None
+    record = _finished(
+        backtest, model, out / "tables", seed=seed, scheduler=scheduler, workers=workers,
+        progress=not quiet,
+    )  # fmt: skip
     write_backtest(record, out)
     if not quiet:
         typer.echo(describe(record) + f"\nEverything is in {out}")
@@ -240,6 +229,22 @@ def backtest_into(
         complain(f"{name}: {reason}")
     if len(failed) == len(record["vintages"]):
         raise typer.Exit(1)
+
+
+def _known(model: str) -> set[str]:
+    """Functions of a model's script, if there is one."""
+    if model not in (known := scripts()):
+        raise InputError(f"model: got {model!r}; expected one of {', '.join(known)}")
+    return known[model][1]
+
+
+def _finished(study: Callable, *given, **settings):
+    """What a study of many fits finds; status 1 if the scheduler is lost."""
+    try:
+        return study(*given, **settings)
+    except Unfinished as cut_off:
+        complain(cut_off)
+        raise typer.Exit(1) from None
 
 
 def since_then(data: str, fit):

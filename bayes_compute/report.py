@@ -1,25 +1,31 @@
 """Reports: what a fit and a projection leave in a results folder."""
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import xarray as xr
 
-from bayes_compute import comparison, predictive_checks, published, seed, sensitivity
-from bayes_compute.backtesting import scores as backtesting
+from bayes_compute import predictive_checks, published, seed, sensitivity
 from bayes_compute.errors import NotConverged
+from bayes_compute.files import (
+    METADATA,
+    netcdf,
+    one_line,
+    read_json,
+    write_figure,
+    write_file,
+    write_json,
+    write_text,
+)
 from bayes_compute.macros import macros, projection_macros
 from bayes_compute.projection.numbers import assumptions_table, describe, projection_record
 from bayes_compute.quoting import table
-from bayes_compute.ranks import calibration_record
-from bayes_compute.ranks import describe as describe_ranks
 from bayes_compute.results_folder import (
     DIAGNOSTICS,
     FIGURE_FILES,
     FIGURES,
-    METADATA,
     PAGE,
     POSTERIOR,
     PROJECTED,
@@ -27,12 +33,7 @@ from bayes_compute.results_folder import (
     SUMMARY,
     check_folder,
     clear,
-    one_line,
-    read_json,
     read_record,
-    write_file,
-    write_json,
-    write_text,
 )
 from bayes_compute.summaries import plain, summary_record
 from bayes_compute.validation import hardware_check
@@ -155,7 +156,7 @@ def write_projection(dt: xr.DataTree, out: str | os.PathLike[str]) -> dict:
     of_fit = read_record(out)
     folder, groups = check_folder(out), ("projection", "ceilings", "records")
     figures = [name for name in FIGURE_FILES if FIGURES[Path(name).stem] <= {"projection"}]
-    netcdf = _netcdf(xr.DataTree.from_dict({name: dt[name].dataset for name in groups}))
+    found = netcdf(xr.DataTree.from_dict({name: dt[name].dataset for name in groups}))
     words = f"{describe(record)}\n\n## Assumptions\n\n{assumptions_table(record)}\n"
     with one_line(folder):
         clear(folder, only=(PAGE, *PROJECTION, *figures))
@@ -163,7 +164,7 @@ def write_projection(dt: xr.DataTree, out: str | os.PathLike[str]) -> dict:
         listed = [name for name in diagnostics["files"] if name not in (*PROJECTION, *figures)]
         diagnostics["files"] = [*listed, *PROJECTION, *figures]
         write_json(folder, DIAGNOSTICS, diagnostics)
-        write_file(folder, PROJECTION[0], lambda path: path.write_bytes(netcdf))
+        write_file(folder, PROJECTION[0], lambda path: path.write_bytes(found))
         write_text(folder, PROJECTION[1], words)
         write_text(folder, PROJECTION[2], projection_macros(record))
         _write_figures(dt, folder, figures)
@@ -171,82 +172,6 @@ def write_projection(dt: xr.DataTree, out: str | os.PathLike[str]) -> dict:
             _write_page(dt, folder, diagnostics["files"], of_fit, record)
         write_json(folder, PROJECTED, record)
     return record
-
-
-def write_calibration(ranks: xr.Dataset, out: str | os.PathLike[str]) -> dict:
-    """Write ``ranks.nc``, ``calibration.md``, the figure and, at last, ``calibration.json``.
-
-    Parameters
-    ----------
-    ranks : xarray.Dataset
-        What :func:`bayes_compute.calibrate` returned.
-    out : path
-        The folder.
-
-    Returns
-    -------
-    dict
-        What :func:`~bayes_compute.ranks.calibration_record` returned.
-
-    Raises
-    ------
-    InputError
-        If the folder cannot be written.
-    """
-    record, folder = calibration_record(ranks), Path(out)
-    netcdf = _netcdf(xr.DataTree(ranks))
-    with one_line(folder):
-        (folder / "calibration.json").unlink(missing_ok=True)
-        write_file(folder, "ranks.nc", lambda path: path.write_bytes(netcdf))
-    _write_study("calibration", record, ranks, describe_ranks(record), folder)
-    return record
-
-
-def write_backtest(record: dict, out: str | os.PathLike[str]) -> None:
-    """Write ``backtest.md``, the figure and, at last, ``backtest.json``.
-
-    Parameters
-    ----------
-    record : dict
-        What :func:`bayes_compute.backtesting.scores.backtest` returned.
-    out : path
-        The folder.
-
-    Raises
-    ------
-    InputError
-        If the folder cannot be written.
-    """
-    _write_study("backtest", record, record, backtesting.describe(record), Path(out))
-
-
-def write_comparison(record: dict, out: str | os.PathLike[str]) -> None:
-    """Write ``comparison.md``, the figure and, at last, ``comparison.json``.
-
-    Parameters
-    ----------
-    record : dict
-        :attr:`bayes_compute.comparison.Comparison.record`.
-    out : path
-        The folder.
-
-    Raises
-    ------
-    InputError
-        If the folder cannot be written.
-    """
-    record = plain(record)
-    words = comparison.describe(record, "markdown")
-    _write_study("comparison", record, record, words, Path(out))
-
-
-def _write_study(name: str, record: dict, drawn: Any, words: str, folder: Path) -> None:
-    """Words, a figure and, at last, the record of what has a folder of its own."""
-    with one_line(folder):
-        (folder / f"{name}.json").unlink(missing_ok=True)
-        write_text(folder, f"{name}.md", words)
-        _write_figure(name, drawn, folder, METADATA)
-        write_json(folder, f"{name}.json", record)
 
 
 def write_failure(exc: NotConverged, out: str | os.PathLike[str]) -> Path:
@@ -282,11 +207,11 @@ def _write_results(
     record = summary_record(dt) | plain(more)
     folder = check_folder(out)
     files = [DIAGNOSTICS, POSTERIOR, *names, SUMMARY]
-    netcdf = _netcdf(dt)
+    found = netcdf(dt)
     with one_line(folder):
         clear(folder)
         write_json(folder, DIAGNOSTICS, record["diagnostics"] | {"converged": True, "files": files})
-        write_file(folder, POSTERIOR, lambda path: path.write_bytes(netcdf))
+        write_file(folder, POSTERIOR, lambda path: path.write_bytes(found))
         for name in names:
             if name in _TEXTS:
                 write_text(folder, name, _TEXTS[name](record))
@@ -297,36 +222,11 @@ def _write_results(
     return folder
 
 
-def _netcdf(dt: xr.DataTree) -> bytes:
-    """Made in memory: HDF5 crashes the interpreter on its way out when a disk fills up under it."""
-    with dt.to_netcdf(engine="h5netcdf") as view:
-        return bytes(view)
-
-
 def _write_figures(dt: xr.DataTree, folder: Path, names: list[str]) -> None:
     for plot in FIGURES:
         formats = [format for format in METADATA if f"figures/{plot}.{format}" in names]
         if formats:
-            _write_figure(plot, dt, folder, formats)
-
-
-def _write_figure(plot: str, data: Any, folder: Path, formats: Iterable[str]) -> None:
-    import matplotlib as mpl
-    from matplotlib.figure import Figure
-
-    from bayes_compute import plots
-
-    with mpl.rc_context(plots.STYLE):
-        figure = Figure(figsize=plots.SIZE, layout="constrained")
-        getattr(plots, plot)(data, figure.subplots())
-        for format in formats:
-            write_file(
-                folder,
-                f"figures/{plot}.{format}",
-                lambda path, format=format: figure.savefig(
-                    path, format=format, metadata=METADATA[format]
-                ),
-            )
+            write_figure(plot, dt, folder, formats)
 
 
 def _write_page(

@@ -4,15 +4,14 @@
 first and written last. Files that no earlier run has listed are somebody's own, and stay.
 """
 
-import json
 import os
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 
 import xarray as xr
 
 from bayes_compute.errors import InputError
+from bayes_compute.files import METADATA, REMEDY, one_line, read_json, write_file
 
 SUMMARY, DIAGNOSTICS, POSTERIOR = "summary.json", "diagnostics.json", "posterior.nc"
 PAGE = "report.html"
@@ -44,15 +43,8 @@ FIGURES = {
     "power": {"model power"},
     "projection": {"projection"},
 }
-# Without dates and producers, the same fit gives the same bytes.
-METADATA: dict[str, dict] = {
-    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-    "svg": {"Date": None, "Creator": None},
-    "png": {"Software": None},
-}
 FIGURE_FILES = tuple(f"figures/{name}.{format}" for name in FIGURES for format in METADATA)
 FILES = (DIAGNOSTICS, POSTERIOR, *TEXTS, *PROJECTION, *FIGURE_FILES, PAGE, SUMMARY)
-_REMEDY = "choose another folder with --out"
 
 
 def check_folder(out: str | os.PathLike[str]) -> Path:
@@ -83,7 +75,7 @@ def check_folder(out: str | os.PathLike[str]) -> Path:
     if own:
         raise InputError(
             f"{folder}: got {own[0]}, which no earlier run left there; expected an empty folder or "
-            f"one of results; move it away or {_REMEDY}"
+            f"one of results; move it away or {REMEDY}"
         )
     return folder
 
@@ -211,48 +203,3 @@ def clear(folder: Path, only: Iterable[str] = FILES) -> None:
     for name in (SUMMARY, *sorted(left - {SUMMARY})):
         if name in left:
             (folder / name).unlink(missing_ok=True)
-
-
-def write_file(folder: Path, name: str, write: Callable[[Path], object]) -> None:
-    """Write a file beside its place, then put it there in one step."""
-    target = folder / name
-    target.parent.mkdir(exist_ok=True)
-    part = target.with_name(f".{target.name}.part")
-    try:
-        write(part)
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def write_text(folder: Path, name: str, text: str) -> None:
-    """Write text, as UTF-8."""
-    write_file(folder, name, lambda path: path.write_bytes(text.encode("utf-8", "replace")))
-
-
-def write_json(folder: Path, name: str, value: dict) -> None:
-    """Write an object as strict JSON: no NaN."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1)
-    write_text(folder, name, text + "\n")
-
-
-def read_json(path: Path) -> dict | None:
-    """An object from a file; none if there is no such file, or no object in it."""
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return value if isinstance(value, dict) else None
-
-
-@contextmanager
-def one_line(folder: Path) -> Iterator[None]:
-    """Turn what the file system refuses into one line for the user."""
-    try:
-        yield
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise InputError(
-            f"{folder}: got {' '.join(reason.split())!r}; expected a folder that can be written "
-            f"to, with space left; {_REMEDY}"
-        ) from error

@@ -15,7 +15,7 @@ from bayes_compute.errors import InputError, NotConverged
 from bayes_compute.model_evidence import model_evidence
 from bayes_compute.models import jones_regimes, sevilla_eras, three_eras
 from bayes_compute.observations import Observations
-from bayes_compute.report import write_comparison
+from bayes_compute.studies import write_comparison
 
 SETTINGS = {"draws": 500, "tune": 300, "chains": 4, "seed": 7, "progress": False}
 N = 30

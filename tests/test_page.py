@@ -13,7 +13,7 @@ import pytest
 from conftest import HOSTILE, REGIMES, without_ceilings
 
 import bayes_compute as bc
-from bayes_compute import report, results_folder
+from bayes_compute import files, report
 from bayes_compute.observations import day_of, decimal_year
 from bayes_compute.page import render
 from bayes_compute.page.chart import chart, systems_of
@@ -45,7 +45,7 @@ def written(projected, tmp_path_factory):
 
     def drawn(_, folder, names):
         for name in names:
-            results_folder.write_file(folder, name, lambda path: path.write_bytes(SVG))
+            files.write_file(folder, name, lambda path: path.write_bytes(SVG))
 
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(report, "_write_figures", drawn)

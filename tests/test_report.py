@@ -9,6 +9,7 @@ from conftest import synthetic_fit
 
 from bayes_compute import report, results_folder
 from bayes_compute.errors import InputError, NotConverged
+from bayes_compute.files import write_text
 from bayes_compute.quoting import quote
 from bayes_compute.report import write_failure, write_fit, write_report
 from bayes_compute.results_folder import check_folder, read_record
@@ -56,7 +57,7 @@ def cheap(monkeypatch):
 
     def write_figures(_, folder, names):
         for name in names:
-            results_folder.write_text(folder, name, "figure")
+            write_text(folder, name, "figure")
 
     monkeypatch.setattr(report, "_write_figures", write_figures)
 

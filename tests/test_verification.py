@@ -4,11 +4,12 @@ import pytest
 
 from bayes_compute import report
 from bayes_compute.errors import InputError
+from bayes_compute.files import write_json
 from bayes_compute.macros import macros
 from bayes_compute.projection.projection import project
 from bayes_compute.quoting import quote, table
 from bayes_compute.report import write_fit, write_projection
-from bayes_compute.results_folder import read_record, write_json
+from bayes_compute.results_folder import read_record
 from bayes_compute.verification import verify
 
 
