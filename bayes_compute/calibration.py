@@ -66,8 +66,14 @@ def calibrate(
     replications : int
         The first of more are those of fewer.
     seed : int
-    scheduler, workers, progress
-        As :func:`bayes_compute.executor.run` takes them.
+        Of the simulations and the fits.
+    scheduler : str, optional
+        Address of a Dask scheduler, such as ``"tcp://10.0.0.5:8786"``. By default workers are
+        started here; a script then starts its work under ``if __name__ == "__main__":``.
+    workers : int, optional
+        How many to start here; by default one a core.
+    progress : bool
+        Show a progress bar.
 
     Returns
     -------

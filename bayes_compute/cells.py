@@ -59,6 +59,11 @@ def date(cell: str) -> tuple[dt.date, str]:
     -------
     tuple of datetime.date and str
         The date and the form it was written in: "day", "day first", "month" or "year".
+
+    Raises
+    ------
+    CellError
+        If it is not such a date.
     """
     try:
         if match := _DAY_FIRST.fullmatch(cell):

@@ -82,6 +82,15 @@ class Comparison:
     def log_bayes_factor(self, model: str, other: str) -> float:
         """Log evidence of a model over another.
 
+        Parameters
+        ----------
+        model, other : str
+            Names of :attr:`rows`.
+
+        Returns
+        -------
+        float
+
         Raises
         ------
         InputError
@@ -118,7 +127,17 @@ class Comparison:
         }
 
     def describe(self, format: str = "text") -> str:
-        """Tables, and how to read them; ``format`` is "text" or "markdown"."""
+        """Tables, and how to read them.
+
+        Parameters
+        ----------
+        format : {"text", "markdown"}
+            How to write them.
+
+        Returns
+        -------
+        str
+        """
         return describe(self.record, format)
 
 

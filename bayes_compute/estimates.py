@@ -96,6 +96,10 @@ class Estimate:
         ----------
         prob : float
             Its probability, between 0 and 1.
+
+        Returns
+        -------
+        tuple of two floats
         """
         half = self.log10_sd * _half_width(prob)
         return 10 ** (self.log10_median - half), 10 ** (self.log10_median + half)
@@ -109,6 +113,10 @@ class Estimate:
             Probability of the interval.
         format : {"text", "latex", "markdown", "json"}
             JSON holds the steps too.
+
+        Returns
+        -------
+        str
         """
         _check_format(format)
         if format == "json":
@@ -126,6 +134,11 @@ class Estimate:
         prob : float
             Probability of the intervals.
         format : {"text", "latex", "markdown", "json"}
+            JSON is that of :meth:`describe`.
+
+        Returns
+        -------
+        str
         """
         if format == "json":
             return self.describe(prob, format)
@@ -148,6 +161,10 @@ class Estimate:
         ----------
         prob : float
             Probability of the intervals.
+
+        Returns
+        -------
+        dict
         """
         lower, upper = self.interval(prob)
         return {

@@ -38,6 +38,13 @@ def load_facts(name: str, as_of: str | dt.date | None = None) -> pd.DataFrame:
     ------
     InputError
         The name or the date is wrong, or the table is not as its schema says.
+
+    Examples
+    --------
+    >>> import bayes_compute as bc
+    >>> chips = bc.load_facts("accelerators", as_of="2022-03-13")
+    >>> len(chips), chips.attrs["dropped"]["undated"]
+    (96, 14)
     """
     known = tables()
     if not isinstance(name, str) or name not in known:

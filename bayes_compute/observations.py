@@ -101,6 +101,12 @@ class Observations:
         Parameters
         ----------
         kept : (n,) bool array
+            Which to keep.
+
+        Returns
+        -------
+        Observations
+            In the same order.
         """
         if np.all(kept):
             return self
@@ -140,6 +146,13 @@ class Observations:
         ------
         InputError
             A column is missing, or fewer than 5 systems have a date and training compute.
+
+        Examples
+        --------
+        >>> import bayes_compute as bc
+        >>> observations = bc.Observations.from_systems(bc.load_systems("systems-2022-03"))
+        >>> observations.n, observations.with_compute.n
+        (259, 129)
         """
         missing = [name for name in _COLUMNS if name not in systems]
         if missing:

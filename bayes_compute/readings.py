@@ -162,6 +162,12 @@ class Readings:
         Parameters
         ----------
         kept : (n,) bool array
+            Which to keep.
+
+        Returns
+        -------
+        Readings
+            In the same order.
         """
         arrays = {f.name: getattr(self, f.name)[kept] for f in fields(self) if f.type is np.ndarray}
         return replace(
@@ -180,6 +186,11 @@ class Readings:
         ----------
         older : Readings
             Of a table without some of the figures.
+
+        Returns
+        -------
+        Readings
+            All systems; of those, the figure and the older table's operations.
         """
         at = {name: i for i, name in enumerate(older.system) if older.undisclosed[i]}
         since = np.isin(self.system, [*at]) & np.isfinite(self.published)

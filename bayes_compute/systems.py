@@ -59,6 +59,15 @@ def load_systems(
     ------
     InputError
         A cell, the file or an argument is wrong, or no system is left.
+
+    Examples
+    --------
+    >>> import bayes_compute as bc
+    >>> systems = bc.load_systems("systems-2025-08", as_of="2022-03-12")
+    >>> len(systems), systems.attrs["source"]["selection"]
+    (506, 'notable')
+    >>> systems.attrs["report"]["dropped"]["fine-tuned from a base model"]
+    20
     """
     table, name, table_date = _open(name_or_path)
     frame, notes = parse(table)

@@ -1,4 +1,3 @@
-import doctest
 import json
 import re
 import shlex
@@ -80,10 +79,6 @@ def test_examples_of_the_pages_hold(command):
         line, _, expected = part.partition("\n")
         _, out, err = command(*shlex.split(line)[2:])
         assert (out + err).rstrip() == expected.rstrip(), line
-
-
-def test_example_of_the_docstring_holds():
-    assert doctest.testmod(flop).failed == 0
 
 
 # Arithmetic

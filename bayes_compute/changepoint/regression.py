@@ -133,6 +133,11 @@ class CollapsedRegression:
 
         The joint prior of ordered dates sums to one over all sets of cells; each transition
         bears an equal share of the constant.
+
+        Raises
+        ------
+        InputError
+            If no dates are in order under their priors.
         """
         n, mass = self.n_transitions, self.cells.log_mass
         if n == 0:

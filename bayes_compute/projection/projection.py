@@ -54,6 +54,7 @@ def project(
     since : Observations
         What happened since, of a later table, to be shown beside the projection.
     seed : int
+        Of what is drawn of the years to come.
     progress : bool
         Show progress bars of ceilings that have to be fitted first.
 
