@@ -63,6 +63,9 @@ def remarks(record: dict) -> list[str]:
     prior = [row["name"] for row in record["quantities"] if row["largely_prior"]]
     if prior:
         lines.append(f"Largely set by the prior: {', '.join(prior)}")
+    outside = [row["name"] for row in record["quantities"] if row.get("outside_prior")]
+    if outside:
+        lines.append(f"Outside of the interval of the prior: {', '.join(outside)}")
     return lines
 
 

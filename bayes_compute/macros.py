@@ -5,7 +5,7 @@ import re
 from bayes_compute.escaping import comment, escape
 from bayes_compute.keys import key
 from bayes_compute.rounding import texts
-from bayes_compute.wording import BINDING, LARGELY_PRIOR, ends, interval, kind, level, stated
+from bayes_compute.wording import BINDING, ends, interval, kind, level, prior_mark, stated
 
 _DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 _ABOUT = r"""% \bcTransitionYearOneTwo, \bcGrowthTwo: median, unit and interval, as quoted; with
@@ -72,7 +72,7 @@ def projection_macros(record: dict) -> str:
 
 
 def _of_row(record: dict, row: dict) -> list[str]:
-    note = f", {LARGELY_PRIOR}" if row.get("largely_prior") else ""
+    note = f", {mark}" if (mark := prior_mark(row)) else ""
     quoted = f"{stated(row)} ({interval(record)} {ends(row)}{note})"
     name, bare = _letters(row["name"]), texts(row)
     parts = {

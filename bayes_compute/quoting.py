@@ -10,7 +10,7 @@ from bayes_compute.escaping import comment, escape
 from bayes_compute.layout import tabulate
 from bayes_compute.rounding import ends_text, median_text
 from bayes_compute.summaries import summary_record
-from bayes_compute.wording import LARGELY_PRIOR, interval, sentence, split
+from bayes_compute.wording import interval, prior_mark, sentence, split
 
 FORMATS = ("text", "latex", "markdown", "json")
 
@@ -93,7 +93,7 @@ def table(record: dict, format: str = "text") -> str:
             f"{row['r_hat']:.3f}" if row["r_hat"] is not None else "-",
             str(row["ess_bulk"]),
             str(row["ess_tail"]),
-            LARGELY_PRIOR if row["largely_prior"] else "",
+            prior_mark(row),
         )
         for row in rows
     ]

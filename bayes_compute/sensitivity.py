@@ -12,7 +12,7 @@ import xarray as xr
 from bayes_compute.errors import NotConverged
 from bayes_compute.rounding import ROUNDED, ends_text, median_text
 from bayes_compute.summaries import summary
-from bayes_compute.wording import LARGELY_PRIOR
+from bayes_compute.wording import prior_mark
 
 VARIABLES = ("transition_year", "growth", "capacity", "drift")
 INFORMATIVE = 0.05
@@ -34,8 +34,8 @@ def prior_check(dt: xr.DataTree, flat: xr.DataTree | NotConverged | None) -> dic
     dict
         ``flat_converged`` and, if it did not, ``reason``; ``quantities``: for each a row with
         ``prior``, ``stated`` and ``flat`` (median, lower, upper; null without a flat fit),
-        ``largely_prior``, and ``power_scaling``, its sensitivity to the priors of dates and, where
-        there is one, of the capacity.
+        ``largely_prior``, ``outside_prior``, and ``power_scaling``, its sensitivity to the priors
+        of dates and, where there is one, of the capacity.
     """
     found: dict[str, Any] = {"flat_converged": isinstance(flat, xr.DataTree), "quantities": []}
     if isinstance(flat, NotConverged):
@@ -53,6 +53,7 @@ def prior_check(dt: xr.DataTree, flat: xr.DataTree | NotConverged | None) -> dic
                 "stated": row[[*ROUNDED]].to_dict(),
                 "flat": None if other is None else other.loc[name, [*ROUNDED]].to_dict(),
                 "largely_prior": row["largely_prior"],
+                "outside_prior": row["outside_prior"],
                 "power_scaling": {prior: values[str(name)] for prior, values in scaled.items()},
             }
         )
@@ -108,10 +109,7 @@ def describe(check: dict[str, Any], prob: str) -> str:
         for key in ("prior", "stated", "flat"):
             part = row[key]
             cells.append(f"{median_text(part)} ({ends_text(part)})" if part else "–")
-        marks = [LARGELY_PRIOR] if row["largely_prior"] else []
-        prior, stated = row["prior"], row["stated"]
-        if stated["lower"] > prior["upper"] or stated["upper"] < prior["lower"]:
-            marks.append("outside its prior")
+        marks = [mark] if (mark := prior_mark(row)) else []
         moved = [name for name, value in row["power_scaling"].items() if value > INFORMATIVE]
         if moved:
             marks.append(f"moves with the prior of {' and '.join(moved)}")

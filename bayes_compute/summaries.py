@@ -51,7 +51,7 @@ def summary(dt: xr.DataTree, prob: float | None = None) -> pd.DataFrame:
     ``growth_factor`` and ``doubling_time`` are read off the quantiles of ``growth``, so that the
     three say the same thing. Where the interval of growth reaches zero, the upper end of the
     doubling time is infinite; where any draw does, its mean and sd do not exist and are nan.
-    Their R-hat, effective sample sizes and ``largely_prior`` are those of growth.
+    Their R-hat, effective sample sizes and what is said of the prior are those of growth.
 
     Parameters
     ----------
@@ -67,7 +67,8 @@ def summary(dt: xr.DataTree, prob: float | None = None) -> pd.DataFrame:
         ``lower``, ``upper``, ``r_hat``, ``ess_bulk``, ``ess_tail`` (rank-normalised, Vehtari et
         al. 2021, doi:10.1214/20-BA1221; R-hat of a constant is 1), ``mcse_median``,
         ``mcse_lower``, ``mcse_upper`` (Monte Carlo standard errors of the quantiles; the same
-        source), ``prior_sd`` and ``largely_prior`` (posterior sd above 0.7 prior sd).
+        source), ``prior_sd``, ``largely_prior`` (posterior sd above 0.7 prior sd) and
+        ``outside_prior`` (the interval does not meet that of the prior).
 
     Raises
     ------
@@ -238,6 +239,7 @@ def _quantiles(draws: np.ndarray, prob: float) -> np.ndarray:
 
 def _row(draws: np.ndarray, prior: np.ndarray, prob: float) -> dict:
     lower, median, upper = _quantiles(draws, prob)
+    lowest, _, highest = _quantiles(prior, prob)
     sd, prior_sd = draws.std(ddof=1), prior.std(ddof=1)
     return {
         "median": median,
@@ -249,6 +251,7 @@ def _row(draws: np.ndarray, prior: np.ndarray, prob: float) -> dict:
         **quantile_errors(draws, prob),
         "prior_sd": prior_sd,
         "largely_prior": bool(sd > LARGELY_PRIOR * prior_sd),
+        "outside_prior": bool(lower > highest or upper < lowest),
     }
 
 

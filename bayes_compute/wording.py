@@ -2,7 +2,7 @@
 
 from bayes_compute.rounding import ends_text, median_text
 
-LARGELY_PRIOR = "largely set by the prior"
+_LARGELY_PRIOR, _OUTSIDE_PRIOR = "largely set by the prior", "outside its prior"
 BINDING = {
     "demand": "demand alone",
     "hardware": "the largest machine",
@@ -63,7 +63,15 @@ def sentence(record: dict, rows: dict[str, dict], name: str) -> str:
         )
     if "binding" in row:
         text += binding(row)
-    return f"{text}; {LARGELY_PRIOR}" if row.get("largely_prior") else text
+    mark = prior_mark(row)
+    return f"{text}; {mark}" if mark else text
+
+
+def prior_mark(row: dict) -> str:
+    """What is to be known of a quantity's prior: nothing, mostly."""
+    if row.get("largely_prior"):
+        return _LARGELY_PRIOR
+    return _OUTSIDE_PRIOR if row.get("outside_prior") else ""
 
 
 def interval(record: dict) -> str:

@@ -5,11 +5,10 @@ import numpy as np
 KEY = "three_eras/{}@7d2e9b04-51c3aa18"
 
 
-def row(name, median, lower, upper, unit="OOM", mcse=None, largely_prior=False):
+def row(name, median, lower, upper, unit="OOM", mcse=None, **marks):
     """A quantity whose three numbers have the Monte Carlo errors `mcse`, or none."""
     errors = mcse if isinstance(mcse, tuple) else (mcse, mcse, mcse)
-    ends = zip(("mcse_lower", "mcse_median", "mcse_upper"), errors, strict=True)
-    return {
+    found = {
         "name": name,
         "key": KEY.format(name),
         "unit": unit,
@@ -19,9 +18,12 @@ def row(name, median, lower, upper, unit="OOM", mcse=None, largely_prior=False):
         "r_hat": 1.0,
         "ess_bulk": 4000,
         "ess_tail": 4000,
-        **dict(ends),
-        "largely_prior": largely_prior,
+        "largely_prior": False,
+        "outside_prior": False,
     }
+    return (
+        found | dict(zip(("mcse_lower", "mcse_median", "mcse_upper"), errors, strict=True)) | marks
+    )
 
 
 def growth_rows(era, median, lower, upper, largely_prior=False):

@@ -202,7 +202,12 @@ def test_latex_table_uses_booktabs_and_a_column_each():
     assert "$-$0.03 to 0.82" in table(record(*growth_rows(2, 0.47, -0.03, 0.82)), "latex")
 
 
-def test_table_marks_what_the_prior_sets():
+@pytest.mark.parametrize(
+    ("mark", "words"),
+    [("largely_prior", "largely set by the prior"), ("outside_prior", "outside its prior")],
+)
+def test_tables_and_sentences_say_what_is_to_be_known_of_the_prior(mark, words):
+    of = record(row("sigma[1]", 1.0, 0.9, 1.1, **{mark: True}))
     for format in ("text", "latex", "markdown"):
-        text = table(record(row("sigma[1]", 1.0, 0.9, 1.1, largely_prior=True)), format)
-        assert text.count("largely set by the prior") == 1
+        assert table(of, format).count(words) == 1
+        assert quote(of, "sigma", format=format).count(words) == 1

@@ -13,7 +13,7 @@ from bayes_compute.summaries import (
 )
 
 COLUMNS = ["unit", "median", "mean", "sd", "lower", "upper", "r_hat", "ess_bulk", "ess_tail"]
-COLUMNS += ["mcse_lower", "mcse_median", "mcse_upper", "prior_sd", "largely_prior"]
+COLUMNS += ["mcse_lower", "mcse_median", "mcse_upper", "prior_sd", "largely_prior", "outside_prior"]
 
 
 def refuse_constants(name):
@@ -117,6 +117,18 @@ def test_r_hat_and_ess_are_those_of_independent_draws(datatree):
     assert row.r_hat == pytest.approx(1.0, abs=0.02)
     assert 200 < row.ess_bulk < 600
     assert 200 < row.ess_tail < 600
+
+
+@pytest.mark.parametrize(("gap", "outside"), [(-0.1, False), (0.1, True)])
+def test_a_quantity_is_outside_its_prior_if_their_intervals_do_not_meet(datatree, gap, outside):
+    prior, posterior = (datatree[name].dataset for name in ("prior", "posterior"))
+    even = prior["growth_mean"].copy()
+    even[:] = np.linspace(-1, 1, even.size).reshape(even.shape)
+    datatree["prior"] = prior.assign(growth_mean=even)
+    lower, upper = posterior["growth_mean"].quantile([0.05, 0.95]).to_numpy()
+    for moved in (0.9 + gap - lower, -0.9 - gap - upper):
+        datatree["posterior"] = posterior.assign(growth_mean=posterior["growth_mean"] + moved)
+        assert summary(datatree).loc["growth_mean", "outside_prior"] == outside
 
 
 def test_largely_prior_is_a_sd_above_seven_tenths_of_the_prior_sd(datatree):

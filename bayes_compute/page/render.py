@@ -20,7 +20,7 @@ from bayes_compute.page.prose import markdown, powers, prose
 from bayes_compute.projection import numbers
 from bayes_compute.quoting import sentences, table
 from bayes_compute.systems import shipped
-from bayes_compute.wording import LARGELY_PRIOR, ends, kind, level, sentence, stated
+from bayes_compute.wording import ends, kind, level, prior_mark, sentence, stated
 
 _FOLDER = files("bayes_compute.page")
 _ON_CARDS = ("transition_year", "growth_factor")
@@ -140,7 +140,7 @@ def _cards(record: dict[str, Any], projected: dict[str, Any] | None) -> list[dic
     rows = {row["name"]: row for row in record["quantities"]}
     for name, row in rows.items():
         if name.partition("[")[0] in _ON_CARDS:
-            mark = f"; {LARGELY_PRIOR}" if row["largely_prior"] else ""
+            mark = f"; {mark}" if (mark := prior_mark(row)) else ""
             label = sentence(record, rows, name).partition(":")[0]
             cards.append({"label": label, "value": stated(row), "ends": ends(row) + mark})
     return cards

@@ -28,7 +28,7 @@ from bayes_compute.plots.fitted import (
 )
 from bayes_compute.rounding import ends_text, median_text
 from bayes_compute.summaries import summary
-from bayes_compute.wording import LARGELY_PRIOR
+from bayes_compute.wording import prior_mark
 
 
 @mpl.rc_context(STYLE)
@@ -103,6 +103,6 @@ def parameter_gap(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
 
 def _capacity_text(row: dict) -> str:
     ends = " to ".join(f"$10^{{{end}}}$" for end in ends_text(row).split(" to "))
-    mark = f";\n{LARGELY_PRIOR}" if row["largely_prior"] else ""
+    mark = f";\n{mark}" if (mark := prior_mark(row)) else ""
     median = f"$10^{{{median_text(row)}}}$ parameters"
     return f"capacity in {CAPACITY_YEAR:.0f}:\n{median}\n({ends}{mark})"

@@ -7,7 +7,7 @@ import xarray as xr
 
 from bayes_compute.rounding import ends_text, median_text
 from bayes_compute.summaries import era_probability
-from bayes_compute.wording import LARGELY_PRIOR
+from bayes_compute.wording import prior_mark
 
 
 def eras_of(dt: xr.DataTree) -> list[str]:
@@ -120,5 +120,5 @@ def level_text(dt: xr.DataTree) -> str:
 
 def quoted(row: dict, unit: str = "") -> str:
     """A median with the ends of its interval, whose kind and level the figure's legend states."""
-    mark = f"; {LARGELY_PRIOR}" if row["largely_prior"] else ""
+    mark = f"; {mark}" if (mark := prior_mark(row)) else ""
     return f"{median_text(row)}{unit} ({ends_text(row)}{mark})"
