@@ -110,11 +110,12 @@ def demand(
     if expected is None:
         line = p["level"][:, -1:] + p["growth"][:, -1:] * x
         return line + offset + p["sigma"][:, -1:] * noise, np.ones(year.shape, dtype=bool)
-    if "share" in p:
-        share = p["share"][:, None]
-    else:  # the bespoke transition may be still to come
-        before = year < p["transition_year"][:, [1]]
-        share = np.where(before, p["share_before"][:, None], p["share_after"][:, None])
+    if "share_after" in p:
+        earlier, later = p["share_before"], p["share_after"]
+    else:
+        earlier, later = np.zeros_like(p["share"]), p["share"]
+    to_come = year < p["transition_year"][:, [1]]
+    share = np.where(to_come, earlier[:, None], later[:, None])
     bespoke = rng.random(year.shape) < share
     regime = np.where(bespoke, BESPOKE, CLOUD)
 

@@ -54,13 +54,17 @@ def test_a_system_of_the_regimes_has_its_regimes_mean_and_share():
         assert found.std() == pytest.approx(spread, rel=0.04)
 
 
-def test_until_the_bespoke_transition_the_share_is_that_before_it():
+@pytest.mark.parametrize(("latent", "share_before"), [(False, 0.9), (True, 0.0)])
+def test_until_the_bespoke_transition_the_share_is_that_before_it(latent, share_before):
     dates = tile(2006, 2026)
     dates[S // 2 :, 1] = 2024  # has come in half of the draws
     year, domain = np.full((S, 1), 2025.0), np.ones((S, 1), int)
     p = regimes(transition_year=dates)
+    if latent:  # there is none before it
+        p = p | {"share": p.pop("share_after")}
+        del p["share_before"], p["capacity"], p["drift"]
     _, bespoke = demand(p, EXPECTED, NEVER, year, domain, np.random.default_rng(1))
-    for of, share in ((bespoke[: S // 2], 0.9), (bespoke[S // 2 :], 0.3)):
+    for of, share in ((bespoke[: S // 2], share_before), (bespoke[S // 2 :], 0.3)):
         sd = np.sqrt(share * (1 - share) / (S // 2))
         assert of.mean() == pytest.approx(share, abs=5 * sd)
 
