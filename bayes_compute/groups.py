@@ -5,13 +5,16 @@ import xarray as xr
 
 from bayes_compute.changepoint.system_draws import SystemDraws
 from bayes_compute.observations import Observations
-from bayes_compute.summaries import doubling_time, growth_factor
+from bayes_compute.summaries import growth_factor
 
 
 def in_all_units(drawn: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Add growth in the units people think in."""
-    growth = drawn["growth"]
-    return drawn | {"growth_factor": growth_factor(growth), "doubling_time": doubling_time(growth)}
+    """Add growth as a factor a year.
+
+    Not as a doubling time: it is infinite where a draw does not grow, and one infinity leaves
+    ``az.loo`` no relative efficiency, and means and errors of any summary undefined.
+    """
+    return drawn | {"growth_factor": growth_factor(drawn["growth"])}
 
 
 def with_drawn(

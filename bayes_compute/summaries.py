@@ -81,7 +81,10 @@ def summary(dt: xr.DataTree, prob: float | None = None) -> pd.DataFrame:
     units = json.loads(dt.attrs["units"])
     posterior, prior = dt["posterior"].dataset, dt["prior"].dataset
     rows = {}
-    for variable in sorted(map(str, posterior.data_vars), key=_reading_position):
+    wanted = {*map(str, posterior.data_vars)}
+    if "growth_factor" in wanted:
+        wanted |= {*_OF_GROWTH}  # of which doubling times are not drawn
+    for variable in sorted(wanted, key=_reading_position):
         derived = variable in _OF_GROWTH
         source = "growth" if derived else variable
         labels = list(labelled(posterior[source]))

@@ -77,7 +77,6 @@ def synthetic_fit(dates: tuple[float, ...] = (2000.0, 2016.0), seed: int = 1) ->
             "level": (("era",), level + rng.normal(0, 3 * spread, (*shape, n_eras))),
             "growth": (("era",), g),
             "growth_factor": (("era",), 10**g),
-            "doubling_time": (("era",), 12 * np.log10(2) / g),
         }
         if dates:
             tau = np.sort(np.array(dates) + rng.normal(0, dates_sd, (*shape, len(dates))))

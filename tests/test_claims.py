@@ -64,8 +64,7 @@ def test_another_seed_moves_next_to_nothing(folders, make_fit, tmp_path):
 def test_growth_is_one_claim_in_three_units(folders):
     def change(tree):
         growth = tree["posterior"]["growth"] + 0.5
-        months = 12 * np.log10(2) / growth
-        assign(tree, "posterior", growth=growth, growth_factor=10**growth, doubling_time=months)
+        assign(tree, "posterior", growth=growth, growth_factor=10**growth)
 
     found = claims.compare(*folders(change))
     assert {row["name"] for row in found["moved"]} == {"growth[1]", "growth[2]", "growth[3]"}

@@ -13,6 +13,7 @@ from bayes_compute.plots import (
     selection_floor,
 )
 from bayes_compute.plots.axes import in_words, with_prefix
+from bayes_compute.plots.canvas import styled
 from bayes_compute.summaries import era_probability, summary
 
 PLOTS = (compute_over_time, parameter_gap, date_posterior, selection_floor)
@@ -43,6 +44,16 @@ def texts(ax):
     if legend is not None:
         found += [legend.get_title().get_text(), *(t.get_text() for t in legend.get_texts())]
     return "\n".join(found)
+
+
+def test_matplotlib_that_turns_interactive_with_the_first_figure_stays_so():
+    """As in a notebook, where no figure would be shown otherwise."""
+    before = mpl.is_interactive()
+    try:
+        styled()(mpl.interactive)(True)
+        assert mpl.is_interactive()
+    finally:
+        mpl.interactive(before)
 
 
 @pytest.mark.parametrize("plot", PLOTS)

@@ -24,11 +24,7 @@ def with_growth(tree, growth):
     """Put draws of growth (chain, draw, era), and what derives from it, into a tree."""
     posterior = tree["posterior"].dataset
     dims = posterior["growth"].dims
-    tree["posterior"] = posterior.assign(
-        growth=(dims, growth),
-        growth_factor=(dims, 10**growth),
-        doubling_time=(dims, 12 * np.log10(2) / growth),
-    )
+    tree["posterior"] = posterior.assign(growth=(dims, growth), growth_factor=(dims, 10**growth))
     return tree
 
 

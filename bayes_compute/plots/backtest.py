@@ -1,16 +1,15 @@
 """What each dated table said of the record to come, and the record that came."""
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
 
 from bayes_compute.plots.axes import compute_axis
-from bayes_compute.plots.canvas import COLOURS, MARKERS, STYLE, axes_or_new, legend_above
+from bayes_compute.plots.canvas import COLOURS, MARKERS, axes_or_new, legend_above, styled
 
 _SHADES = (*COLOURS, "0.35")
 _PEER, _APART, _BESIDE = "random walk", 0.14, 0.05  # of the room of a date
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def backtest(record: dict, ax: Axes | None = None) -> Axes:
     """Intervals of the record that dated tables gave, beside those of a random walk.
 

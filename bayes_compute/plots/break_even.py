@@ -2,7 +2,6 @@
 
 import json
 
-import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -12,13 +11,13 @@ from bayes_compute.assumptions import draw_each
 from bayes_compute.ceilings import break_even as ceiling
 from bayes_compute.ceilings.price_performance import frontier
 from bayes_compute.draws import count
-from bayes_compute.plots.canvas import COLOURS, STYLE, axes_or_new, legend_above
+from bayes_compute.plots.canvas import COLOURS, axes_or_new, legend_above, styled
 from bayes_compute.plots.fitted import level_text
 
 _YEARS = np.arange(2012.0, 2030.01, 0.25)
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def break_even(
     dt: xr.DataTree, ax: Axes | None = None, data: ceiling.BreakEven | None = None
 ) -> Axes:

@@ -1,16 +1,15 @@
 """Ranks of simulation-based calibration, with the band in which they lie if fits are right."""
 
-import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from bayes_compute.plots.canvas import COLOURS, STYLE, axes_or_new, legend_above
+from bayes_compute.plots.canvas import COLOURS, axes_or_new, legend_above, styled
 from bayes_compute.ranks import LEVEL, N_RANKS, passed, verdict
 from bayes_compute.uniformity import band
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def calibration(ranks: xr.Dataset, ax: Axes | None = None) -> Axes:
     """How far the distribution of each quantity's ranks is from the uniform one.
 

@@ -1,5 +1,9 @@
 """What every figure is drawn with: its size, colours and legend, and systems as points."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -21,6 +25,19 @@ STYLE: dict = {
 # From Okabe & Ito's palette: told apart by colour-blind readers, and with the markers in grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00")
 MARKERS = ("o", "^", "s", "D", "v")
+
+
+@contextmanager
+def styled() -> Iterator[None]:
+    """Draw in :data:`STYLE`, and leave matplotlib interactive if the figure made it so.
+
+    A notebook does when the first figure is opened. ``rc_context`` alone would take that back, and
+    no figure would be shown.
+    """
+    with mpl.rc_context(STYLE):
+        yield
+        interactive = mpl.is_interactive()
+    mpl.interactive(interactive)
 
 
 def axes_or_new(ax: Axes | None) -> Axes:

@@ -1,6 +1,5 @@
 """Parameters against publication date."""
 
-import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -11,11 +10,11 @@ from bayes_compute.plots.axes import parameters_axis, time_axis
 from bayes_compute.plots.canvas import (
     COLOURS,
     MARKERS,
-    STYLE,
     axes_or_new,
     empty,
     legend_above,
     scatter,
+    styled,
 )
 from bayes_compute.plots.fitted import (
     colours_text,
@@ -31,7 +30,7 @@ from bayes_compute.summaries import summary
 from bayes_compute.wording import prior_mark
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def parameter_gap(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     """Parameters against publication date, with the capacity that parts cloud from bespoke.
 

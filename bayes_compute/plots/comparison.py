@@ -2,14 +2,13 @@
 
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 
-from bayes_compute.plots.canvas import COLOURS, MARKERS, STYLE, axes_or_new, legend_above
+from bayes_compute.plots.canvas import COLOURS, MARKERS, axes_or_new, legend_above, styled
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def comparison(record: dict[str, Any], ax: Axes | None = None) -> Axes:
     """How much worse than the best each model foretells compute, and its log evidence.
 

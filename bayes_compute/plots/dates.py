@@ -1,16 +1,15 @@
 """Dates of transitions."""
 
-import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from bayes_compute.plots.canvas import COLOURS, STYLE, axes_or_new, empty
+from bayes_compute.plots.canvas import COLOURS, axes_or_new, empty, styled
 from bayes_compute.plots.fitted import histogram, level_text, quoted, transitions_of
 from bayes_compute.summaries import summary
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def date_posterior(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     """Posterior density of each transition date against its prior density.
 

@@ -1,13 +1,12 @@
 """Power of the largest runs and sites by year, existing and planned."""
 
-import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
 from bayes_compute.ceilings.power import ASSUMPTIONS, SERIES, largest_site, observe
 from bayes_compute.plots.bands import ahead, band, opened
-from bayes_compute.plots.canvas import COLOURS, MARKERS, STYLE, legend_above
+from bayes_compute.plots.canvas import COLOURS, MARKERS, legend_above, styled
 
 _TICKS: dict[float, str] = {
     6: "1 MW",
@@ -19,7 +18,7 @@ _TICKS: dict[float, str] = {
 }
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def power(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     """Trends of the largest run's and the largest site's power, with the limit of a site.
 

@@ -1,6 +1,5 @@
 """Systems that a fit draws anew beside those on record."""
 
-import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -8,14 +7,14 @@ from matplotlib.axes import Axes
 from bayes_compute.observations import Observations
 from bayes_compute.plots.axes import compute_axis
 from bayes_compute.plots.bands import band
-from bayes_compute.plots.canvas import COLOURS, STYLE, axes_or_new, legend_above
+from bayes_compute.plots.canvas import COLOURS, axes_or_new, legend_above, styled
 from bayes_compute.predictive_checks import FAILS, checks
 from bayes_compute.predictive_checks import running_maximum as largest_by
 
 _SHOWN = 15  # years of the running maximum
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def predictive_checks(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     """Every check: what is on record beside the interval of replicates, in sds of replicates.
 
@@ -59,7 +58,7 @@ def predictive_checks(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     return ax
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def running_maximum(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     """Largest system by each date: on record, and in replicates of the systems on record.
 

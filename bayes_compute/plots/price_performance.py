@@ -2,7 +2,6 @@
 
 import json
 
-import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -14,11 +13,11 @@ from bayes_compute.ceilings.price_performance import (
     log10_seconds_of_use,
 )
 from bayes_compute.ceilings.prices import MARKETS, MATRIX_YEAR, PricePerformance, observe
-from bayes_compute.plots.canvas import COLOURS, MARKERS, STYLE, axes_or_new, legend_above
+from bayes_compute.plots.canvas import COLOURS, MARKERS, axes_or_new, legend_above, styled
 from bayes_compute.plots.fitted import level_text
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def price_performance(
     dt: xr.DataTree, ax: Axes | None = None, data: PricePerformance | None = None
 ) -> Axes:

@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -13,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 from bayes_compute.errors import InputError
 from bayes_compute.observations import decimal_year
 from bayes_compute.plots.axes import compute_axis
-from bayes_compute.plots.canvas import COLOURS, STYLE, axes_or_new, legend_above
+from bayes_compute.plots.canvas import COLOURS, axes_or_new, legend_above, styled
 from bayes_compute.plots.fitted import level_text
 
 _SHOWN = 12.0  # years before the projection
@@ -28,7 +27,7 @@ _CEILINGS = {
 }
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def projection(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     """Fan of the record to come, with what each ceiling alone allows.
 

@@ -1,18 +1,17 @@
 """What readings of training compute are worth."""
 
-import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from scipy.special import erf
 
-from bayes_compute.plots.canvas import COLOURS, STYLE, axes_or_new, legend_above
+from bayes_compute.plots.canvas import COLOURS, axes_or_new, legend_above, styled
 from bayes_compute.plots.fitted import level_text
 
 _FACTORS = (1, 3, 10, 30, 100, 300, 1000, 10000)
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def reading_errors(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     """Factor within which half, and 90 %, of the readings of each kind agree with the others.
 

@@ -1,6 +1,5 @@
 """The work of a run against the number of its accelerators: the wall."""
 
-import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -8,10 +7,10 @@ from matplotlib.axes import Axes
 from bayes_compute.ceilings.failures import goodput
 from bayes_compute.ceilings.reliability import recovery_share
 from bayes_compute.plots.bands import band, opened
-from bayes_compute.plots.canvas import COLOURS, STYLE, legend_above
+from bayes_compute.plots.canvas import COLOURS, legend_above, styled
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def reliability(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     """Accelerators' worth of useful work against accelerators, and what runs report.
 

@@ -1,18 +1,17 @@
 """Lengths of training runs by year, and the length that is overtaken by a later start."""
 
-import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
 from bayes_compute.ceilings.run_length import GROUPS, largest_runs, longest_useful, observe
 from bayes_compute.plots.bands import ahead, band, opened
-from bayes_compute.plots.canvas import COLOURS, MARKERS, STYLE, legend_above
+from bayes_compute.plots.canvas import COLOURS, MARKERS, legend_above, styled
 
 _TICKS = {24: "1 day", 168: "1 week", 730.5: "1 month", 2191.5: "3 months", 8766: "1 year"}
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def run_length(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     """Lengths of runs, the trend of the largest, and the longest that is useful.
 

@@ -2,19 +2,18 @@
 
 import textwrap
 
-import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
 from bayes_compute import floor
 from bayes_compute.plots.axes import compute_axis
-from bayes_compute.plots.canvas import COLOURS, STYLE, axes_or_new, legend_above
+from bayes_compute.plots.canvas import COLOURS, axes_or_new, legend_above, styled
 from bayes_compute.plots.fitted import systems_of
 from bayes_compute.summaries import floor_verdicts
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def selection_floor(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     """Smallest, typical and largest compute entered per quarter, with the claimed dates.
 

@@ -1,6 +1,5 @@
 """The largest machine by year, under both hypotheses."""
 
-import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -8,13 +7,13 @@ from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from bayes_compute.ceilings import top500 as ceiling
 from bayes_compute.plots.bands import opened
-from bayes_compute.plots.canvas import COLOURS, STYLE, legend_above
+from bayes_compute.plots.canvas import COLOURS, legend_above, styled
 from bayes_compute.plots.fitted import level_text
 
 _AHEAD = 8  # years beyond the last list
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def top500(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     """Rate of the largest machine: TOP500 as measured and in 16 bits, and AI clusters.
 

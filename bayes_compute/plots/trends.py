@@ -1,13 +1,12 @@
 """Training compute against publication date."""
 
-import matplotlib as mpl
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.patheffects import withStroke
 
 from bayes_compute.plots.axes import compute_axis, time_axis
-from bayes_compute.plots.canvas import COLOURS, MARKERS, STYLE, axes_or_new, scatter
+from bayes_compute.plots.canvas import COLOURS, MARKERS, axes_or_new, scatter, styled
 from bayes_compute.plots.fitted import (
     colours_text,
     histogram,
@@ -22,7 +21,7 @@ from bayes_compute.summaries import summary
 _RIDGE = 0.11  # height of a date's density, as a share of the axes
 
 
-@mpl.rc_context(STYLE)
+@styled()
 def compute_over_time(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     """Training compute against publication date, with the eras' trends and their dates.
 
