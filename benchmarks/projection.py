@@ -132,7 +132,7 @@ def ceilings() -> None:
         start = decimal_year(pd.to_datetime([origin]))[0]
         for name, allowed in dt["ceilings"].dataset.items():
             ends = decimal_year(allowed["date"].to_index())
-            high = np.quantile(allowed, 0.95, axis=0)
+            high = np.quantile(allowed, 0.95, axis=0, method="lower")  # some have no bound yet
             later = (everything.year > start) & (everything.year <= ends[-1])
             above = later & (everything.log10_flop > np.interp(everything.year, ends, high))
             names = [
