@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from scipy import special, stats
 
 import bayes_compute as bc
-from bayes_compute import comparison, leave_one_out, plots, report, results_folder
+from bayes_compute import comparison, leave_one_out, plots, results_folder, studies
 from bayes_compute.comparison import Comparison, Row, compare, describe
 from bayes_compute.errors import InputError, NotConverged
 from bayes_compute.model_evidence import model_evidence
@@ -230,7 +230,7 @@ def test_what_differs_is_named(datatree, one_era_tree, make_fit):
 
 
 def test_a_comparison_is_written_into_a_folder_of_its_own(made_up, tmp_path, monkeypatch):
-    monkeypatch.setattr(report, "_write_figure", lambda *_: None)  # takes most of the time
+    monkeypatch.setattr(studies, "write_figure", lambda *_: None)  # takes most of the time
     write_comparison(made_up.record, tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {"comparison.json", "comparison.md"}
     written = json.loads((tmp_path / "comparison.json").read_text(encoding="utf-8"))
