@@ -9,11 +9,12 @@ import pytest
 from scipy import stats
 
 import bayes_compute as bc
-from bayes_compute import plots
+from bayes_compute import plots, studies
 from bayes_compute.backtesting import vintage as backtesting
 from bayes_compute.backtesting.scores import describe, pooled, scores
 from bayes_compute.backtesting.vintage import known_since, of_vintage
 from bayes_compute.observations import Observations
+from bayes_compute.studies import write_backtest
 from bayes_compute.systems import load_systems
 
 THEN, LATER = "systems-2022-11", "systems-2023-12"
@@ -181,3 +182,25 @@ def test_the_figure_has_every_interval_and_the_record(record):
             q = row["quantiles"]
             assert any(np.allclose(y, [q["0.05"], q["0.95"]]) for y in levels)
             assert any(np.allclose(y, row["outcome"]) for y in levels)
+
+
+def test_a_backtest_is_written_into_a_folder_of_its_own(record, tmp_path):
+    write_backtest(record, tmp_path)
+    files = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.*")}
+    figures = {f"figures/backtest.{format}" for format in ("pdf", "png", "svg")}
+    assert files == {"backtest.json", "backtest.md", *figures}
+    assert json.loads((tmp_path / "backtest.json").read_text(encoding="utf-8")) == record
+    assert (tmp_path / "backtest.md").read_text(encoding="utf-8") == describe(record)
+
+
+def test_a_backtest_that_is_cut_off_leaves_no_record_of_an_earlier_one(
+    record, tmp_path, monkeypatch
+):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    write_backtest(record, tmp_path)
+    monkeypatch.setattr(studies, "write_figure", full)
+    with pytest.raises(bc.InputError, match="got 'No space left on device'; expected"):
+        write_backtest(record, tmp_path)
+    assert not (tmp_path / "backtest.json").exists()
