@@ -121,12 +121,22 @@ def test_models_are_compared(dt):
     assert list(table["elpd_diff"]) == [0, 0]
 
 
+@pytest.fixture
+def figures():
+    """Axes of each figure that is open."""
+    plt.close("all")
+    yield lambda: [plt.figure(number).axes for number in plt.get_fignums()]
+    plt.close("all")
+
+
 @pytest.mark.parametrize("name", PLOTS)
-def test_plot(dt, name):
+def test_plot_shows_something(dt, name, figures):
     getattr(az, name)(dt, backend="matplotlib", **PLOTS[name])
-    plt.close("all")
+    assert [any(ax.has_data() for ax in axes) for axes in figures()] == [True]
 
 
-def test_pareto_k_is_plotted(dt):
+def test_pareto_k_of_every_system_is_plotted(dt, figures):
     az.plot_khat(az.loo(dt, pointwise=True), backend="matplotlib")
-    plt.close("all")
+    ((ax,),) = figures()
+    points = [len(each.get_offsets()) for each in ax.collections]
+    assert sum(points) >= dt["observed_data"].sizes["system"]
