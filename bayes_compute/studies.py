@@ -6,7 +6,7 @@ from typing import Any
 
 import xarray as xr
 
-from bayes_compute import comparison
+from bayes_compute import comparison_tables
 from bayes_compute.backtesting import scores as backtesting
 from bayes_compute.files import (
     METADATA,
@@ -84,7 +84,7 @@ def write_comparison(record: dict, out: str | os.PathLike[str]) -> None:
         If the folder cannot be written.
     """
     record = plain(record)
-    words = comparison.describe(record, "markdown")
+    words = comparison_tables.describe(record, "markdown")
     _write_study("comparison", record, record, words, Path(out))
 
 

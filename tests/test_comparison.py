@@ -10,7 +10,8 @@ from scipy import special, stats
 
 import bayes_compute as bc
 from bayes_compute import comparison, leave_one_out, plots, results_folder, studies
-from bayes_compute.comparison import Comparison, Row, compare, describe
+from bayes_compute.comparison import Comparison, Row, compare
+from bayes_compute.comparison_tables import describe
 from bayes_compute.errors import InputError, NotConverged
 from bayes_compute.model_evidence import model_evidence
 from bayes_compute.models import jones_regimes, sevilla_eras, three_eras
