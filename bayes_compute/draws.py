@@ -47,7 +47,7 @@ def shuffled(posterior: xr.Dataset, n: int, rng: np.random.Generator) -> xr.Data
 
 
 def resampled(
-    log_weight: np.ndarray | None, shape: tuple[int, int], rng: np.random.Generator
+    log_weight: np.ndarray, shape: tuple[int, int], rng: np.random.Generator
 ) -> tuple[np.ndarray, dict[str, float]]:
     """Resample draws in proportion to their weights, chain by chain.
 
@@ -56,8 +56,7 @@ def resampled(
 
     Parameters
     ----------
-    log_weight : ndarray, shape (S,), optional
-        Where draws have weights.
+    log_weight : ndarray, shape (S,)
     shape : (int, int)
         Numbers of chains and of draws of each.
     rng : numpy.random.Generator
@@ -67,10 +66,10 @@ def resampled(
     number : ndarray of int, shape (chains, draws)
         Of the draws to take, counted chain by chain from 0.
     diagnostics : dict
-        ``pareto_k``, where there are weights.
+        ``pareto_k``, where weights differ.
     """
     every = np.arange(shape[0] * shape[1]).reshape(shape)
-    if log_weight is None or np.ptp(log_weight) == 0:
+    if np.ptp(log_weight) == 0:
         return every, {}
     from arviz_stats.base.array import array_stats
 

@@ -21,38 +21,25 @@ GATE = {
     "ess": 400,  # bulk and tail; the same source
     "divergences": 0.001,  # share of draws
     "edge": 0.05,  # share of draws that may lie in the outermost cell of dates
-    "sampled_without": 0.1,  # sd of the log likelihood left out with improbable eras
+    "sampled_without": 0.5,  # sd of the log likelihood left out with improbable eras: of weights
     "drawn_without": 0.01,  # probability left out with improbable eras when dates are drawn
     "pareto_k": 0.7,  # of the weights of draws; Vehtari et al. 2024, arXiv:1507.02646
 }
 """Worst values that a quotable fit may have."""
 
 
-def left_out(
-    whole: Likelihood, sampled: Likelihood, drawn: Likelihood, at: Any
-) -> dict[str, float]:
-    """How much leaving improbable eras out changes.
+def left_out(whole: Likelihood, drawn: Likelihood, at: Any) -> float:
+    """Mean probability of the histories that cannot be drawn, improbable eras being left out.
 
     Parameters
     ----------
-    whole, sampled, drawn : Likelihood
-        With every era, as sampled, and as dates are drawn back.
+    whole, drawn : Likelihood
+        With every era, and as dates are drawn back.
     at : draws of its ``Point``
         Posterior draws, each member with a leading dimension; every so many are taken.
-
-    Returns
-    -------
-    dict of float
-        ``sampled_without``, sd over draws of what the sampler missed of the log likelihood, and
-        ``drawn_without``, the mean probability of the histories that cannot be drawn.
     """
-    value = np.array(
-        [[part.log_likelihood(p)[0] for part in (whole, sampled, drawn)] for p in some_of(at)]
-    )
-    return {
-        "sampled_without": float(np.std(value[:, 0] - value[:, 1])),
-        "drawn_without": float(np.mean(-np.expm1(value[:, 2] - value[:, 0]))),
-    }
+    value = np.array([[part.log_likelihood(p)[0] for part in (whole, drawn)] for p in some_of(at)])
+    return float(np.mean(-np.expm1(value[:, 1] - value[:, 0])))
 
 
 def diagnose(tree: xr.DataTree, likelihood: Likelihood | None, without: dict[str, float]) -> dict:
@@ -65,7 +52,8 @@ def diagnose(tree: xr.DataTree, likelihood: Likelihood | None, without: dict[str
     likelihood : Likelihood, optional
         What was sampled, with the cells of its dates.
     without : dict of float
-        From :func:`left_out`, and ``pareto_k`` if draws were resampled.
+        ``sampled_without``, ``drawn_without`` from :func:`left_out`, and ``pareto_k`` if draws
+        were resampled.
 
     Returns
     -------

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from bayes_compute.changepoint.hyperparameters import hyperparameters
+from bayes_compute.changepoint.hyperparameters import hyperparameters, log_likelihoods
 from bayes_compute.draws import resampled, taken
 from bayes_compute.errors import InputError
 from bayes_compute.gate import GATE, left_out
@@ -42,7 +42,9 @@ class Posterior(NamedTuple):
         All of these but the regimes, and growth in all units, labelled.
     sample_stats : xarray.Dataset
     left : dict of float
-        What :func:`~bayes_compute.gate.left_out` found, and ``pareto_k`` of weighted draws.
+        ``sampled_without``, the sd over draws of the log likelihood that was left out with
+        improbable eras while sampling; ``drawn_without``, the probability of histories that
+        cannot be drawn; and ``pareto_k`` of weighted draws.
     rng : numpy.random.Generator
         For what follows from the draws.
     """
@@ -70,6 +72,9 @@ def draw_posterior(
     progress: bool = False,
 ) -> Posterior:
     """Draw from the posterior of a model of systems in eras.
+
+    Improbable eras take most of the time, so the sampler leaves many out. Draws are then resampled
+    by how much more likely they are with all but the most improbable.
 
     Parameters
     ----------
@@ -99,13 +104,18 @@ def draw_posterior(
         at = hyperparameters(sampled, likelihood.Point)
         to_draw = likelihood.focused(likelihood.DRAWN_WITHOUT, at)
         drawn = to_draw.draw(at, rng)
-        number, pareto_k = resampled(drawn.pop("log_weight", None), (chains, draws), rng)
-        kept = number.ravel()
-        at = at._make(member[kept] for member in at)
-        left = left_out(likelihood, to_sample, to_draw, at)
-        if left["sampled_without"] <= GATE["sampled_without"] or without < _LEAST:
+        missed = np.zeros(chains * draws)
+        if without:
+            missed = drawn.pop("log_likelihood") - log_likelihoods(to_sample, at)
+        sampled_without = float(np.std(missed))
+        if sampled_without <= GATE["sampled_without"] or without < _LEAST:
             break
         without /= 10  # what was left out turns out to matter
+    log_weight = missed + drawn.pop("log_weight", 0.0)
+    number, pareto_k = resampled(log_weight, (chains, draws), rng)
+    kept = number.ravel()
+    at = at._make(member[kept] for member in at)
+    drawn_without = left_out(likelihood, to_draw, at)
     drawn = {name: values[kept] for name, values in drawn.items()}
     sampled = sampled.assign_coords(domain=list(observations.domains))
     of_eras = {name: values for name, values in drawn.items() if name != "regime"}
@@ -117,7 +127,7 @@ def draw_posterior(
         drawn,
         with_drawn(taken(sampled, number), in_all_units(of_eras), eras(module)),
         sample_stats,
-        left | pareto_k,
+        {"sampled_without": sampled_without, "drawn_without": drawn_without, **pareto_k},
         rng,
     )
 

@@ -58,4 +58,4 @@ def test_draws_are_resampled_in_proportion_to_their_weights():
     # the largest weights only
     usual = log_weight < np.quantile(log_weight, 0.8)
     assert np.all(np.abs(count - expected)[usual] < 1.1)
-    assert resampled(None, (2, 4), rng)[0].tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert resampled(np.zeros(8), (2, 4), rng)[0].tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]

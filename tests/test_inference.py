@@ -10,12 +10,13 @@ import pytest
 from scipy import stats
 
 import bayes_compute as bc
-from bayes_compute import inference, posterior
+from bayes_compute import draws, inference, posterior
 from bayes_compute.changepoint.dates import era_year
 from bayes_compute.changepoint.hyperparameters import Hyperparameters, hyperparameters
+from bayes_compute.changepoint.hyperparameters import log_likelihoods as log_likelihoods_of
 from bayes_compute.changepoint.regression import CollapsedRegression
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR
-from bayes_compute.gate import diagnose
+from bayes_compute.gate import GATE, diagnose
 from bayes_compute.models import one_era, regimes, three_eras
 from bayes_compute.observations import Observations
 
@@ -179,19 +180,42 @@ def test_what_was_left_out_is_taken_in_if_it_turns_out_to_matter(observations, m
         return focused(self, without, draws)
 
     monkeypatch.setattr(CollapsedRegression, "focused", noted)
-    of_each = iter([0.5, 0.05])  # sd of the log likelihood
+    missed = iter([np.arange(40.0), np.zeros(40)])
     monkeypatch.setattr(
-        posterior, "left_out", lambda *_: {"sampled_without": next(of_each), "drawn_without": 0.0}
+        posterior,
+        "log_likelihoods",
+        lambda *given: log_likelihoods_of(*given) + next(missed),
     )
     few = {"draws": 20, "tune": 20, "chains": 2, "seed": 1}
     found = posterior.draw_posterior("three_eras", observations, **few)
-    assert found.left["sampled_without"] == 0.05
-    assert asked[-2:] == pytest.approx([5e-3, 5e-4])
+    assert found.left["sampled_without"] < GATE["sampled_without"]
+    assert asked[-2:] == pytest.approx([0.1, 0.01])
+
+
+def test_weights_of_draws_are_what_was_left_out(observations, monkeypatch):
+    given = {}
+
+    def log_likelihoods(sampled, at):
+        given["left_out"] = log_likelihoods_of(sampled, at)
+        given["whole"] = log_likelihoods_of(sampled.whole(), at)
+        return given["left_out"]
+
+    def resampled(log_weight, *others):
+        given["log_weight"] = log_weight
+        return draws.resampled(log_weight, *others)
+
+    monkeypatch.setattr(CollapsedRegression, "SAMPLED_WITHOUT", 0.3)
+    monkeypatch.setattr(posterior, "log_likelihoods", log_likelihoods)
+    monkeypatch.setattr(posterior, "resampled", resampled)
+    posterior.draw_posterior("three_eras", observations, draws=20, tune=50, chains=2, seed=1)
+    expected = given["whole"] - given["left_out"]
+    assert np.ptp(expected) > 0.05, "otherwise nothing is tested"
+    np.testing.assert_allclose(given["log_weight"], expected, atol=5e-3)
 
 
 def test_leaving_too_much_out_is_refused(dt, observations):
     failures = diagnose(
-        dt, three_eras.regression(observations), {"sampled_without": 0.2, "drawn_without": 0.02}
+        dt, three_eras.regression(observations), {"sampled_without": 0.6, "drawn_without": 0.02}
     )["failures"]
     assert [row["what"] for row in failures] == ["sampled_without", "drawn_without"]
 

@@ -308,8 +308,10 @@ def draw(
     -------
     cell, threshold : ndarray of int, shape (S, m)
     level, growth : ndarray, shape (S, m, 3)
+    value : ndarray, shape (S,)
+        What :func:`log_likelihood` gives.
     """
-    n_thresholds, shape = constant.shape[1], uniform.shape
+    n_thresholds, shape, value = constant.shape[1], uniform.shape, np.empty(len(uniform))
     cell, threshold = np.empty(shape, np.int64), np.empty(shape, np.int64)
     level, growth = np.empty((*shape, 3)), np.empty((*shape, 3))
     for s in range(shape[0]):
@@ -319,7 +321,9 @@ def draw(
             undisclosed, group, late_excess, late_spread, late_above,
             constant, level_mean, level_sd,
         )  # fmt: skip
-        cumulative = np.cumsum(np.exp(log_weight - np.max(log_weight)))
+        top = np.max(log_weight)
+        cumulative = np.cumsum(np.exp(log_weight - top))
+        value[s] = top + math.log(cumulative[-1])
         for m in range(shape[1]):
             picked = np.searchsorted(cumulative, uniform[s, m] * cumulative[-1], side="right")
             g, h = picked // n_thresholds, picked % n_thresholds
@@ -333,4 +337,4 @@ def draw(
                 level[s, m, k] = level_mean[k] + level_sd[k] * (mean[0] + factor[0] * z)
                 slope = mean[1] + factor[1] * z + factor[2] * t
                 growth[s, m, k] = growth_mean[s] + growth_sd[s] * slope
-    return cell, threshold, level, growth
+    return cell, threshold, level, growth, value

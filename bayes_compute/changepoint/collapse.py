@@ -105,22 +105,24 @@ def draw_histories(
     -------
     cell : ndarray of int, shape (S, K)
     level, growth, scatter : ndarray, shape (S, K + 1)
+    value : ndarray, shape (S,)
+        What :func:`log_likelihood` gives.
     """
     n_draws, n_eras, n_cells = len(growth_mean), normal.shape[1], sums.shape[-1] - 2
     cell = np.empty((n_draws, n_eras - 1), dtype=np.int64)
     level, growth = np.empty((n_draws, n_eras)), np.empty((n_draws, n_eras))
-    scatter = np.empty((n_draws, n_eras))
+    scatter, value = np.empty((n_draws, n_eras)), np.empty(n_draws)
     log_density, log_sigma = np.empty(len(sigma)), np.log(sigma)
     all_weight = 1 / (sigma**2 + variance.reshape(-1, 1))
+    constant = 0.5 * np.log(2 * np.pi) * np.sum(sums[:, :, 0, -1])
     for s in range(n_draws):
         moment = moments.residual_moments(sums, level_mean, growth_mean[s], offset[s])
-        if n_eras > 1:
-            residual = moments.residual_sums(moment, weight)
-            evidence, _, _ = eras.era_evidence(fixed, residual, spans, level_sd, growth_sd[s])
-            _, entered_rest, closed_rest = recursion.backward(spans, rows, evidence, log_mass)
-            cell[s] = recursion.draw_cells(
-                spans, rows, evidence, log_mass, entered_rest, closed_rest, for_cell[s]
-            )
+        residual = moments.residual_sums(moment, weight)
+        evidence, _, _ = eras.era_evidence(fixed, residual, spans, level_sd, growth_sd[s])
+        value[s], entered_rest, closed_rest = recursion.backward(spans, rows, evidence, log_mass)
+        cell[s] = recursion.draw_cells(
+            spans, rows, evidence, log_mass, entered_rest, closed_rest, for_cell[s]
+        )
         for era in range(n_eras):
             start = cell[s, era - 1] + 1 if era > 0 else 0
             stop = cell[s, era] + 1 if era < n_eras - 1 else n_cells + 1
@@ -145,7 +147,7 @@ def draw_histories(
             growth[s, era] = growth_mean[s] + growth_sd[s] * (
                 mean[1] + factor[1] * z + factor[2] * t
             )
-    return cell, level, growth, scatter
+    return cell, level, growth, scatter, value - constant
 
 
 @nb.njit(cache=True, nogil=True)

@@ -34,7 +34,8 @@ def draw(
     -------
     dict of ndarray
         ``transition_year`` (S, K) [decimal year]; ``level`` [log10 FLOP at the reference
-        year], ``growth`` [OOM/year] and ``sigma`` [log10 FLOP], each (S, K + 1).
+        year], ``growth`` [OOM/year] and ``sigma`` [log10 FLOP], each (S, K + 1); and
+        ``log_likelihood`` of each draw (S,).
     """
     n, n_transitions = len(at.offset), regression.n_transitions
     of_scatter = (regression.variance, regression.sigma, regression.log_sigma_prior)
@@ -43,11 +44,12 @@ def draw(
         rng.random((n, n_transitions + 1)),
         rng.standard_normal((n, n_transitions + 1, 2)),
     )
-    cell, level, growth, sigma = collapse.draw_histories(
+    cell, level, growth, sigma, value = collapse.draw_histories(
         *map(np.ascontiguousarray, checked(at)), *regression.arguments, *of_scatter, *random
     )
     date = regression.cells.draw(regression.kept_cells[cell], rng)
-    return {"transition_year": date, "level": level, "growth": growth, "sigma": sigma}
+    lines = {"level": level, "growth": growth, "sigma": sigma}
+    return {"transition_year": date, **lines, "log_likelihood": value}
 
 
 def draw_prior(

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from bayes_compute.changepoint.threads import in_threads
 from bayes_compute.draws import flat
 
 
@@ -40,6 +41,16 @@ def hyperparameters(draws: xr.Dataset, point: type = Hyperparameters) -> Any:
         What the likelihood takes, such as ``CollapsedRegression.Point``.
     """
     return point(*(flat(draws, name) for name in point._fields))
+
+
+def log_likelihoods(likelihood: Any, draws: Any) -> np.ndarray:
+    """Log likelihood of each of S draws of hyperparameters, shape (S,)."""
+
+    def of_some(which: np.ndarray) -> list[float]:
+        each = (draws._make(member[i] for member in draws) for i in which)
+        return [likelihood.log_likelihood(at)[0] for at in each]
+
+    return np.concatenate(in_threads(of_some, len(draws[0])))
 
 
 def some_of(draws: Any, most: int = 32) -> list:

@@ -22,7 +22,7 @@ from bayes_compute.changepoint.thresholds import SIDE
 if TYPE_CHECKING:
     from bayes_compute.changepoint.regimes import ThresholdRegimes
 
-_COMPLETIONS, _CANDIDATES = 4, 16  # where parameters are undisclosed
+_COMPLETIONS, _CANDIDATES = 8, 8  # where parameters are undisclosed
 _DOF = 5.0  # of the t distribution from which lines of parameters are drawn
 
 
@@ -51,10 +51,11 @@ def draw(
         parameters that the prior expects; ``parameters_level``, ``parameters_growth``,
         ``parameters_sd`` (S, 3); ``share_before`` and ``share_after`` of bespoke systems before
         and after the bespoke transition (S,); ``regime`` of each system (S, n); and
-        ``log_weight`` (S,), what makes the draws exact where parameters are undisclosed.
+        ``log_weight`` (S,), what makes the draws exact where parameters are undisclosed, and
+        ``log_likelihood`` of each draw without it (S,).
     """
     n, m = len(at.growth_mean), _COMPLETIONS if len(regimes.imputation.unknown) else 1
-    found = _cells_and_lines(regimes, at, m, rng)
+    *found, value = _cells_and_lines(regimes, at, m, rng)
     many = at._make(np.repeat(member, m, axis=0) for member in at)
     drawn = _completed(regimes, many, *found, rng)
     log_weight = drawn["log_weight"].reshape(n, m)
@@ -63,6 +64,7 @@ def draw(
     chosen = m * np.arange(n) + passed.sum(axis=1)
     drawn = {name: values[chosen] for name, values in drawn.items()}
     drawn["log_weight"] = logsumexp(log_weight, axis=1) - np.log(m)
+    drawn["log_likelihood"] = value
     return _with_compute(regimes, at, drawn)
 
 
@@ -91,7 +93,7 @@ def draw_prior(
 def _cells_and_lines(
     regimes: "ThresholdRegimes", at: RegimeHyperparameters, m: int, rng: np.random.Generator
 ) -> list[np.ndarray]:
-    """What :func:`coexistence.draw` draws, ``m`` times for each draw, one after the other."""
+    """What :func:`coexistence.draw` returns; ``m`` times for each draw, one after the other."""
     n = len(at.growth_mean)
     uniform, normal = rng.random((n, m)), rng.standard_normal((n, m, 3, 2))
     parts = in_threads(
@@ -103,8 +105,8 @@ def _cells_and_lines(
         ),
         n,
     )
-    each = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return [values.reshape(n * m, *values.shape[2:]) for values in each]
+    *each, value = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return [*(values.reshape(n * m, *values.shape[2:]) for values in each), value]
 
 
 def _completed(

@@ -80,7 +80,7 @@ class ThresholdRegimes:
     shares: Shares
 
     Point = RegimeHyperparameters
-    SAMPLED_WITHOUT, DRAWN_WITHOUT = 3e-3, 1e-4  # for :meth:`focused`
+    SAMPLED_WITHOUT, DRAWN_WITHOUT = 0.1, 1e-4  # for :meth:`focused`
     HOPELESS = 25.0  # log weight by which cells, thresholds and groups may fall short of the best
 
     # Methods that have files of their own

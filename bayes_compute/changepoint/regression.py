@@ -64,7 +64,7 @@ class CollapsedRegression:
     spans: np.ndarray
 
     Point = Hyperparameters
-    SAMPLED_WITHOUT, DRAWN_WITHOUT = 5e-3, 1e-4  # for :meth:`focused`
+    SAMPLED_WITHOUT, DRAWN_WITHOUT = 0.1, 1e-4  # for :meth:`focused`
 
     # Methods that have a file of their own
     draw, draw_prior = era_draws.draw, era_draws.draw_prior

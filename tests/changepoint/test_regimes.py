@@ -658,6 +658,13 @@ def test_draws_of_disclosed_systems_all_count_alike(drawn):
 
 
 @pytest.mark.parametrize("data", DATA)
+def test_draws_bring_their_log_likelihood(data):
+    regimes = both_of(data, "normal")[0].focused(0.1)
+    drawn = regimes.draw(repeated(3), np.random.default_rng(1))
+    np.testing.assert_allclose(drawn["log_likelihood"], regimes.log_likelihood(AT)[0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("data", DATA)
 def test_what_draws_say_of_each_system(data):
     """Undisclosed parameters are integrated over 60 nodes, 10 sds from the mean or to the edge."""
     regimes = both_of(data, "normal")[0]
@@ -718,7 +725,9 @@ def test_draws_from_the_prior():
     regimes = both_of("disclosed", "normal")[0]
     rng = np.random.default_rng(4)
     draws = regimes.draw_prior(repeated(N_DRAWS), rng)
-    assert set(draws) == set(regimes.draw(repeated(1), rng)) - {"regime", "log_weight"}
+    assert set(draws) == set(regimes.draw(repeated(1), rng)) - {
+        "regime", "log_weight", "log_likelihood"
+    }  # fmt: skip
     date = draws["transition_year"]
     assert np.all(np.diff(date, axis=1) > 0)
     ordered = increasing_mass(DATES["normal"], -np.inf, np.inf)

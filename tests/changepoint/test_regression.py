@@ -255,6 +255,14 @@ def test_each_draw_uses_its_own_hyperparameters(n_transitions):
         np.testing.assert_array_equal(mixed[name][n:], alone[1][name][n:])
 
 
+@pytest.mark.parametrize("n_transitions", TRANSITIONS)
+def test_draws_bring_their_log_likelihood(n_transitions):
+    regression = regression_of(n_transitions).focused(0.1)
+    drawn = regression.draw(repeated(AT, 3), np.random.default_rng(1))
+    value, _ = regression.log_likelihood(AT)
+    np.testing.assert_allclose(drawn["log_likelihood"], value, rtol=1e-12)
+
+
 def test_the_scatter_is_drawn_between_the_points_of_its_grid_too():
     """Where the grid is widest for the posterior: an era of all systems, sd half its spacing."""
     observations = many(60, sigma=1.0)
