@@ -104,6 +104,11 @@ def fit_into(
 
     settings = {"draws": draws, "tune": tune, "chains": chains, "seed": seed, "prob": ci}
     settings["progress"] = not quiet
+    beside = None
+    if whole_report and of_systems:
+        from bayes_compute.ceilings.kept import fit_beside
+
+        beside = fit_beside(observations.source["as_of"])
     published = observations
     try:
         if readings is not None:
@@ -126,6 +131,9 @@ def fit_into(
         write_fit(posterior, out)
     say(answer(read_record(out)))
     if whole_report and of_systems:
+        if beside is not None:
+            say("\nFitting the ceilings, once on this machine ...")
+            beside.join()
         try:
             project_into(out, posterior, horizon, None, assume, None, seed, quiet)
         except InputError as too_early:  # for ceilings; the fit stands

@@ -6,16 +6,22 @@ projection as of that day. They lie in the user's cache folder, which may be emp
 
 import hashlib
 import json
+import multiprocessing
 import os
+import sys
 from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
 import platformdirs
 import xarray as xr
 
+from bayes_compute.errors import InputError, NotConverged
+
+NAMES = ("top500", "price_performance", "break_even", "reliability", "run_length", "power")
 DRAWS, TUNE = 1500, 1000  # where data are few, ESS is short with fewer
 
 
@@ -43,9 +49,8 @@ def fitted(name: str, as_of: str, progress: bool = False) -> tuple[Any, xr.Datas
         If there are too few data by then.
     NotConverged
     """
-    model = import_module(f"bayes_compute.models.{name}")
-    data = model.observe(as_of)
-    path = folder() / f"{name}-{_digest(model, data.source, as_of)}.nc"
+    data = import_module(f"bayes_compute.models.{name}").observe(as_of)
+    path = _path(name, as_of, data)
     try:
         with xr.open_dataset(path, engine="h5netcdf") as kept:
             return data, kept.load()
@@ -62,9 +67,47 @@ def fitted(name: str, as_of: str, progress: bool = False) -> tuple[Any, xr.Datas
     return data, posterior
 
 
+def fit_beside(as_of: str) -> SpawnProcess | None:
+    """Start to fit the ceilings that are not kept, in a process beside this one.
+
+    Compiling them takes most of the time, and one core. What cannot be fitted is left to
+    :func:`fitted`, which says why.
+
+    Returns
+    -------
+    SpawnProcess or None
+        To be joined; it ends with this one. None if every ceiling is kept.
+    """
+    missing = []
+    for name in NAMES:
+        with suppress(InputError):
+            data = import_module(f"bayes_compute.models.{name}").observe(as_of)
+            if not _path(name, as_of, data).exists():
+                missing.append(name)
+    if not missing:
+        return None
+    spawn = multiprocessing.get_context("spawn")
+    beside = spawn.Process(target=_fit_each, args=(missing, as_of), daemon=True)
+    beside.start()
+    return beside
+
+
+def _fit_each(names: list[str], as_of: str) -> None:
+    with open(os.devnull, "w", encoding="utf-8") as sys.stderr:  # the terminal is the other's
+        for name in names:
+            with suppress(InputError, NotConverged):
+                fitted(name, as_of)
+
+
 def folder() -> Path:
     """Where fits are kept."""
     return platformdirs.user_cache_path("bayes_compute") / "ceilings"
+
+
+def _path(name: str, as_of: str, data: Any) -> Path:
+    """Where the fit of a ceiling is kept."""
+    model = import_module(f"bayes_compute.models.{name}")
+    return folder() / f"{name}-{_digest(model, data.source, as_of)}.nc"
 
 
 def _digest(model: Any, source: dict, as_of: str) -> str:
