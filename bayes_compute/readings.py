@@ -236,7 +236,10 @@ class Readings:
         rows = rows.loc[rows["publication_date"].notna() & rows["base_model"].isna()]
         rows = rows.sort_values("publication_date", kind="stable")
         operations, epochs = six_operations(rows), amounts(rows, "epochs")
-        busy = amounts(rows, "hardware_quantity") * amounts(rows, "training_time_hours") * _SECONDS
+        rate = rows["training_hardware"].map(peak_rates()).to_numpy(float)
+        with np.errstate(over="ignore"):  # what is infinite is no reading
+            busy = amounts(rows, "hardware_quantity") * amounts(rows, "training_time_hours")
+            hardware = busy * _SECONDS * rate
         utilization = amounts(rows, "hardware_utilization")
         method = rows["estimation_method"].fillna("")
         earlier, earlier_confidence = _older(rows, older)
@@ -248,7 +251,7 @@ class Readings:
             _stated_sd(rows),
             np.where(known(rows, "training_compute_flop"), earlier, np.nan),
             np.log10(operations),
-            np.log10(busy * rows["training_hardware"].map(peak_rates()).to_numpy(float)),
+            np.log10(hardware),
             np.log10(np.where(utilization <= 1, utilization, np.nan)),  # 72 would be per cent
             np.array([DOMAINS.index(domain) for domain in domains], dtype=int),
             np.isnan(epochs),

@@ -373,6 +373,13 @@ def test_device():
     assert "got a device or pipe" in refusal("/dev/null")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="needs such a name")
+def test_a_name_that_is_not_printable_does_not_reach_a_message(write):
+    message = refusal(write("", "a\x1b[31m\udcffb.csv"))
+    assert message.isprintable()
+    assert "a [31m b.csv: got an empty file" in message
+
+
 def test_missing_file_suggests_a_shipped_name(tmp_path):
     assert "did you mean 'systems-2022-03'?" in refusal("systems-2022-3")
     assert "did you mean 'systems-2025-08'?" in refusal("data/systems_2025_08.csv")
