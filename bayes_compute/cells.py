@@ -11,6 +11,8 @@ class CellError(ValueError):
 
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _ISO = re.compile(r"((?:19|20)\d\d)(?:-(\d\d?)(?:-(\d\d?))?)?", re.ASCII)
+_ROUNDED = 1e6  # from which on a count may be the result of an estimate, with a fraction
+_SHORT_YEAR = re.compile(r"\d\d?([/.-])\d\d?\1\d\d", re.ASCII)
 _DAY_FIRST = re.compile(r"(\d\d?)/(\d\d?)/((?:19|20)\d\d)", re.ASCII)
 
 
@@ -27,11 +29,21 @@ def amount(cell: str) -> float:
     return value
 
 
+def count(cell: str) -> float:
+    """Read a number of things: 1.5 parameters are a slip for as many millions or billions."""
+    value = amount(cell)
+    if value < _ROUNDED and value % 1:
+        raise CellError("a count, such as 1.5e9 for 1.5 billion: fractions are of another unit")
+    return value
+
+
 def number(cell: str) -> float:
-    """Read a positive, finite number: something whose logarithm is taken."""
+    """Read a positive, finite number of operations: something whose logarithm is taken."""
     value = float(cell) if _NUMBER.fullmatch(cell) else math.nan
     if not 0 < value < math.inf:
         raise CellError("a positive, finite number, such as 7.05e8, without unit or separator")
+    if value < 1:
+        raise CellError("FLOP, a count: less than one operation is of another unit")
     return value
 
 
@@ -40,6 +52,13 @@ def flag(cell: str) -> bool:
     if cell.lower() not in ("true", "false"):
         raise CellError("True or False")
     return cell.lower() == "true"
+
+
+def criteria(cell: str) -> bool:
+    """Read whether any criterion is named: an empty cell names none."""
+    if cell.lower() in ("no", "false", "none", "n/a", "na", "-", "0"):
+        raise CellError("the criteria that the system meets, or an empty cell if it meets none")
+    return bool(cell)
 
 
 def precision(cell: str) -> str:
@@ -74,6 +93,11 @@ def date(cell: str) -> tuple[dt.date, str]:
             if month is None:
                 return dt.date(int(year), 7, 1), "year"
             return dt.date(int(year), int(month), int(day or 15)), "day" if day else "month"
-    except ValueError:
-        pass  # such as 31 February
+    except ValueError:  # such as 31 February
+        if match and int(month) > 12 >= int(day):
+            raise CellError(
+                "YYYY-MM-DD or, in every date of the column, DD/MM/YYYY: this has the month first"
+            ) from None
+    if _SHORT_YEAR.fullmatch(cell):
+        raise CellError("a year of four digits, as in 2021-02-13")
     raise CellError("a date of 1900 to 2099 as YYYY-MM-DD, DD/MM/YYYY, YYYY-MM or YYYY")

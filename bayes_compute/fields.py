@@ -102,7 +102,7 @@ def _day(cell: str) -> dt.date:
 
 
 def _whole(cell: str) -> int:
-    if not re.fullmatch(r"\d+", cell, re.ASCII):
+    if not re.fullmatch(r"\d{1,18}", cell, re.ASCII):  # more digits than an int64 holds
         raise CellError("a whole number, such as 1024, without unit or separator")
     return int(cell)
 

@@ -37,17 +37,22 @@ def write_text(folder: Path, name: str, text: str) -> None:
     write_file(folder, name, lambda path: path.write_bytes(text.encode("utf-8", "replace")))
 
 
-def write_json(folder: Path, name: str, value: dict) -> None:
-    """Write an object as strict JSON: no NaN."""
+def json_bytes(value: dict) -> bytes:
+    """An object as strict JSON, in UTF-8: no NaN."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1)
-    write_text(folder, name, text + "\n")
+    return f"{text}\n".encode("utf-8", "replace")
+
+
+def write_json(folder: Path, name: str, value: dict) -> None:
+    """Write an object as :func:`json_bytes`."""
+    write_file(folder, name, lambda path: path.write_bytes(json_bytes(value)))
 
 
 def read_json(path: Path) -> dict | None:
     """An object from a file; none if there is no such file, or no object in it."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):  # the last of brackets in brackets without end
         return None
     return value if isinstance(value, dict) else None
 

@@ -23,6 +23,7 @@ from bayes_compute.observations import (
     source_of,
     unique_labels,
 )
+from bayes_compute.operations import amounts, six_operations
 from bayes_compute.systems import with_active_parameters
 
 CLASSES = ("Confident", "Likely", "Speculative", "none")
@@ -234,22 +235,23 @@ class Readings:
         rows = with_active_parameters(systems).assign(row=np.arange(len(systems)))
         rows = rows.loc[rows["publication_date"].notna() & rows["base_model"].isna()]
         rows = rows.sort_values("publication_date", kind="stable")
-        operations = 6 * _amount(rows, "parameters") * _amount(rows, "training_dataset_size")
-        epochs = _amount(rows, "epochs")
-        operations = operations * np.where(np.isnan(epochs), 1.0, epochs)
-        busy = _amount(rows, "hardware_quantity") * _amount(rows, "training_time_hours") * _SECONDS
-        utilization = _amount(rows, "hardware_utilization")
+        operations, epochs = six_operations(rows), amounts(rows, "epochs")
+        rate = rows["training_hardware"].map(peak_rates()).to_numpy(float)
+        with np.errstate(over="ignore"):  # what is infinite is no reading
+            busy = amounts(rows, "hardware_quantity") * amounts(rows, "training_time_hours")
+            hardware = busy * _SECONDS * rate
+        utilization = amounts(rows, "hardware_utilization")
         method = rows["estimation_method"].fillna("")
         earlier, earlier_confidence = _older(rows, older)
         domains = [domain_of(label) for label in rows["domain"]]
         return cls(
             unique_labels(rows["system"].tolist()),
             decimal_year(rows["publication_date"]),
-            np.log10(_amount(rows, "training_compute_flop")),
+            np.log10(amounts(rows, "training_compute_flop")),
             _stated_sd(rows),
             np.where(known(rows, "training_compute_flop"), earlier, np.nan),
             np.log10(operations),
-            np.log10(busy * rows["training_hardware"].map(peak_rates()).to_numpy(float)),
+            np.log10(hardware),
             np.log10(np.where(utilization <= 1, utilization, np.nan)),  # 72 would be per cent
             np.array([DOMAINS.index(domain) for domain in domains], dtype=int),
             np.isnan(epochs),
@@ -263,13 +265,9 @@ class Readings:
         )
 
 
-def _amount(systems: pd.DataFrame, name: str) -> np.ndarray:
-    return np.where(known(systems, name), systems[name].to_numpy(float), np.nan)
-
-
 def _stated_sd(rows: pd.DataFrame) -> np.ndarray:
     figure, lower, upper = (
-        np.log10(_amount(rows, f"training_compute_{name}flop")) for name in ("", "lower_", "upper_")
+        np.log10(amounts(rows, f"training_compute_{name}flop")) for name in ("", "lower_", "upper_")
     )
     enclosed = (lower <= figure) & (figure <= upper) & (lower < upper)
     return np.where(enclosed, (upper - lower) / (2 * Z90), np.nan)
@@ -286,7 +284,7 @@ def _older(rows: pd.DataFrame, older: pd.DataFrame | None) -> tuple[np.ndarray, 
         return np.full(len(rows), np.nan), np.full(len(rows), CLASSES.index("none"))
     found = older.loc[known(older, "training_compute_flop")].drop_duplicates("system")
     found = found.set_index("system").reindex(rows["system"])
-    return np.log10(_amount(found, "training_compute_flop")), _class(found["confidence"])
+    return np.log10(amounts(found, "training_compute_flop")), _class(found["confidence"])
 
 
 def _chip(hardware: object) -> int:

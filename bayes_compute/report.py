@@ -11,6 +11,7 @@ from bayes_compute import predictive_checks, published, seed, sensitivity
 from bayes_compute.errors import NotConverged
 from bayes_compute.files import (
     METADATA,
+    json_bytes,
     netcdf,
     one_line,
     read_json,
@@ -34,6 +35,7 @@ from bayes_compute.results_folder import (
     check_folder,
     clear,
     read_record,
+    sha256,
 )
 from bayes_compute.summaries import plain, summary_record
 from bayes_compute.validation import hardware_check
@@ -163,6 +165,10 @@ def write_projection(dt: xr.DataTree, out: str | os.PathLike[str]) -> dict:
         diagnostics = read_json(folder / DIAGNOSTICS) or {}
         listed = [name for name in diagnostics["files"] if name not in (*PROJECTION, *figures)]
         diagnostics["files"] = [*listed, *PROJECTION, *figures]
+        diagnostics["sha256"] |= {
+            PROJECTION[0]: sha256(found),
+            PROJECTED: sha256(json_bytes(record)),
+        }
         write_json(folder, DIAGNOSTICS, diagnostics)
         write_file(folder, PROJECTION[0], lambda path: path.write_bytes(found))
         write_text(folder, PROJECTION[1], words)
@@ -210,7 +216,9 @@ def _write_results(
     found = netcdf(dt)
     with one_line(folder):
         clear(folder)
-        write_json(folder, DIAGNOSTICS, record["diagnostics"] | {"converged": True, "files": files})
+        hashes = {POSTERIOR: sha256(found), SUMMARY: sha256(json_bytes(record))}
+        told = {"converged": True, "files": files, "sha256": hashes}
+        write_json(folder, DIAGNOSTICS, record["diagnostics"] | told)
         write_file(folder, POSTERIOR, lambda path: path.write_bytes(found))
         for name in names:
             if name in _TEXTS:

@@ -1,9 +1,12 @@
 """Results folders: what stands there, written so that half a run never reads as whole.
 
-``diagnostics.json`` is written first and lists the files of the run; ``summary.json`` is removed
-first and written last. Files that no earlier run has listed are somebody's own, and stay.
+``diagnostics.json`` is written first and lists the files of the run, with the hashes of those that
+are read again; ``summary.json`` is removed first and written last. Files that no earlier run has
+listed are somebody's own, and stay.
 """
 
+import hashlib
+import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -44,6 +47,7 @@ FIGURES = {
     "projection": {"projection"},
 }
 FIGURE_FILES = tuple(f"figures/{name}.{format}" for name in FIGURES for format in METADATA)
+_EXPECTED = "expected the folder of a finished run; run bayes-compute report or fit"
 FILES = (DIAGNOSTICS, POSTERIOR, *TEXTS, *PROJECTION, *FIGURE_FILES, PAGE, SUMMARY)
 
 
@@ -96,24 +100,15 @@ def read_record(folder: str | os.PathLike[str]) -> dict:
     Raises
     ------
     InputError
-        If there is no such folder, or the run there failed or did not finish.
+        If there is no such folder, the run there failed or did not finish, or the file is not as
+        the run wrote it.
     """
     folder = Path(folder)
-    expected = "expected the folder of a finished run; run bayes-compute report or fit"
     if not folder.is_dir():
-        raise InputError(f"{folder}: got no such folder; {expected}")
-    diagnostics, record = (read_json(folder / name) for name in (DIAGNOSTICS, SUMMARY))
-    if diagnostics is not None and diagnostics.get("converged") is False:
-        raise InputError(f"{folder}: got a fit that failed its diagnostics; {expected} again")
-    if record is None:
-        raise InputError(f"{folder}: got no readable {SUMMARY}; {expected}")
-    rows = record.get("quantities")
-    whole = isinstance(rows, list) and all(
-        isinstance(row, dict) and {"name", "key"} <= row.keys() for row in rows
-    )
-    if not (whole and {"model", "data", "interval", "posterior_sha256"} <= record.keys()):
-        raise InputError(f"{folder / SUMMARY}: got a file that is not whole; {expected}")
-    return record
+        raise InputError(f"{folder}: got no such folder; {_EXPECTED}")
+    if (read_json(folder / DIAGNOSTICS) or {}).get("converged") is False:
+        raise InputError(f"{folder}: got a fit that failed its diagnostics; {_EXPECTED} again")
+    return json.loads(_as_written(folder, SUMMARY))
 
 
 def read_fit(folder: str | os.PathLike[str]) -> xr.DataTree:
@@ -131,10 +126,10 @@ def read_fit(folder: str | os.PathLike[str]) -> xr.DataTree:
     Raises
     ------
     InputError
-        As :func:`read_record`, or if ``posterior.nc`` is not readable.
+        As :func:`read_record`, or if ``posterior.nc`` is not as the run wrote it.
     """
     read_record(folder)
-    return _read_tree(Path(folder) / POSTERIOR)
+    return _read_tree(Path(folder), POSTERIOR)
 
 
 def read_projected(folder: str | os.PathLike[str]) -> xr.DataTree:
@@ -156,7 +151,7 @@ def read_projected(folder: str | os.PathLike[str]) -> xr.DataTree:
     """
     fit, folder = read_fit(folder), Path(folder)
     if (folder / PROJECTED).exists():
-        for name, group in _read_tree(folder / PROJECTION[0]).children.items():
+        for name, group in _read_tree(folder, PROJECTION[0]).children.items():
             fit[name] = group.dataset
     return fit
 
@@ -173,11 +168,21 @@ def read_estimands(folder: str | os.PathLike[str]) -> dict:
     -------
     dict
         ``estimands`` of ``projection.json``.
+
+    Raises
+    ------
+    InputError
+        If the file is not as the projection wrote it.
     """
-    return (read_json(Path(folder) / PROJECTED) or {}).get("estimands", {})
+    folder = Path(folder)
+    if not (folder / PROJECTED).exists():
+        return {}
+    return json.loads(_as_written(folder, PROJECTED))["estimands"]
 
 
-def _read_tree(path: Path) -> xr.DataTree:
+def _read_tree(folder: Path, name: str) -> xr.DataTree:
+    _as_written(folder, name)  # HDF5 may crash on a damaged file, or read other numbers
+    path = folder / name
     try:
         with xr.open_datatree(path, engine="h5netcdf") as tree:
             return tree.load()
@@ -188,13 +193,34 @@ def _read_tree(path: Path) -> xr.DataTree:
         ) from error
 
 
+def _as_written(folder: Path, name: str) -> bytes:
+    """Bytes of a result, if they are those that the run wrote."""
+    hashes = (read_json(folder / DIAGNOSTICS) or {}).get("sha256")
+    try:
+        found = (folder / name).read_bytes()
+    except OSError:
+        raise InputError(f"{folder}: got no readable {name}; {_EXPECTED}") from None
+    if not isinstance(hashes, dict) or hashes.get(name) != sha256(found):
+        raise InputError(
+            f"{folder / name}: got a file whose hash is not in {DIAGNOSTICS}; expected the "
+            f"{Path(name).stem} as a finished run wrote it; run bayes-compute report or fit again"
+        )
+    return found
+
+
+def sha256(content: bytes) -> str:
+    """Hash by which a result is known again."""
+    return hashlib.sha256(content).hexdigest()
+
+
 def left_by_a_run(folder: Path) -> set[str]:
     """Names of results that an earlier run has listed as its own."""
     diagnostics = read_json(folder / DIAGNOSTICS)
     if diagnostics is None or "converged" not in diagnostics:
         return set()
     files = diagnostics.get("files")
-    return {DIAGNOSTICS, *(name for name in files or [] if name in FILES)}
+    listed = files if isinstance(files, list) else []
+    return {DIAGNOSTICS, *(name for name in listed if name in FILES)}
 
 
 def clear(folder: Path, only: Iterable[str] = FILES) -> None:

@@ -1,14 +1,27 @@
 """The columns of a table of systems: their names here and in downloads, and how they are read."""
 
+import datetime as dt
+import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from bayes_compute.cells import CellError, amount, date, flag, number, precision, words
+from bayes_compute.cells import (
+    CellError,
+    amount,
+    count,
+    criteria,
+    date,
+    flag,
+    number,
+    precision,
+    words,
+)
+from bayes_compute.slips import unit_slips
 from bayes_compute.table import Table, refuse, shown
 
 
@@ -28,7 +41,7 @@ COLUMNS = {
     "domain": Column(words, ["Domain"]),
     "task": Column(words, ["Task"]),
     "notable": Column(flag, ["Notability criteria", "Inclusion criteria"]),
-    "parameters": Column(amount, ["Parameters"]),
+    "parameters": Column(count, ["Parameters"]),
     "training_compute_flop": Column(
         number, ["Training compute (FLOP)", "Training compute (FLOPs)"]
     ),
@@ -36,11 +49,11 @@ COLUMNS = {
     "training_compute_upper_flop": Column(number, ["Training compute upper bound"]),
     "confidence": Column(words, ["Confidence"]),
     "estimation_method": Column(words, ["Training compute estimation method"]),
-    "training_dataset_size": Column(amount, ["Training dataset size (datapoints)"]),
+    "training_dataset_size": Column(count, ["Training dataset size (datapoints)"]),
     "epochs": Column(amount, ["Epochs"]),
     "training_time_hours": Column(amount, ["Training time (hours)"]),
     "training_hardware": Column(words, ["Training hardware"]),
-    "hardware_quantity": Column(amount, ["Hardware quantity"]),
+    "hardware_quantity": Column(count, ["Hardware quantity"]),
     "hardware_utilization": Column(amount, ["Hardware utilization (MFU)", "Hardware utilization"]),
     "training_power_w": Column(amount, ["Training power draw (W)"]),
     "training_cost_usd_2023": Column(amount, ["Training compute cost (2023 USD)"]),
@@ -50,6 +63,12 @@ COLUMNS = {
     "link": Column(words, ["Link"]),
     "date_precision": Column(precision),
 }
+# What a name says if it is of another unit than FLOP or a plain count.
+_UNIT = re.compile(
+    r"(?:kilo|mega|giga|tera|peta|exa|zetta|\b[kMGTPEZ])[ -]?FLOP|/ ?s|-days?"
+    r"|thousand|million|billion|trillion|per cent|%|\((?:k|M|B|bn|T)\)",
+    re.IGNORECASE,
+)
 _NEEDED = ("system", "publication_date", "training_compute_flop")
 
 
@@ -71,6 +90,7 @@ def parse(table: Table) -> tuple[pd.DataFrame, list[str]]:
         for name, (row, _) in zip(cells["system"], table.rows, strict=True)
     ]
     dates = [cell or (None, None) for cell in cells["publication_date"]]
+    _check_order(table, headers["publication_date"], dates)
     cells["publication_date"] = [day for day, _ in dates]
     cells["date_precision"] = [
         form if form in ("month", "year") else stated
@@ -94,7 +114,9 @@ def parse(table: Table) -> tuple[pd.DataFrame, list[str]]:
         "parameter counts of 0: taken as unknown": np.count_nonzero(placeholder),
         f"columns lacking: {', '.join(lacking)}": len(lacking),
     }
-    return frame, [f"{count} {note}" for note, count in notes.items() if count]
+    said = [f"{count} {note}" for note, count in notes.items() if count]
+    said += [f"column {shown(header)} is not read: {why}" for header, why in _near(table, lacking)]
+    return frame, said + unit_slips(frame, table.file, headers)
 
 
 def _dtype(name: str) -> str:
@@ -102,7 +124,7 @@ def _dtype(name: str) -> str:
         return "datetime64[s]"
     if name == "notable":
         return "boolean"
-    return "float64" if COLUMNS[name].read in (number, amount) else "str"
+    return "float64" if COLUMNS[name].read in (number, amount, count) else "str"
 
 
 def _header(name: str, table: Table) -> str | None:
@@ -125,10 +147,47 @@ def _header(name: str, table: Table) -> str | None:
             table.file,
             f"no column {name!r} among {shown(', '.join(table.header))}",
             f"one of {', '.join(map(repr, accepted))}",
-            f"rename {near[0]!r}" if near else "add it, or rename the column that holds it",
+            _renamed(near[0], accepted) if near else "add it, or rename the column that holds it",
             row=1,
         )
     return found[0] if found else None
+
+
+def _renamed(near: str, accepted: list[str]) -> str:
+    """What to do with a column whose name is almost one of those accepted."""
+    if _UNIT.search(near) and not any(_UNIT.search(name) for name in accepted):
+        return f"convert {near!r}, which names another unit, and call it {accepted[-1]!r}"
+    return f"rename {near!r}"
+
+
+def _near(table: Table, lacking: list[str]) -> Iterator[tuple[str, str]]:
+    """Columns that begin with the name of one that is lacking, and what to do with each."""
+    for name in lacking:
+        accepted = [name, *COLUMNS[name].downloads]
+        starts = tuple(word.lower() for word in accepted)
+        for header in table.header:
+            if header.lower().startswith(starts):
+                yield header, _renamed(header, accepted)
+
+
+def _check_order(
+    table: Table, column: str | None, dates: list[tuple[dt.date, str] | tuple[None, None]]
+) -> None:
+    """Refuse dates with strokes if none of them shows which number is the day."""
+    days = [day for day, form in dates if day is not None and form == "day first"]
+    if any(day.day > 12 for day in days):
+        return
+    for (row, cells), (day, form) in zip(table.rows, dates, strict=True):
+        if day is not None and form == "day first" and day.day != day.month:
+            refuse(
+                table.file,
+                f"{shown(cells[table.header.index(str(column))].strip())}, which may be {day} or "
+                f"{day.replace(month=day.day, day=day.month)}",
+                "YYYY-MM-DD, or a day above 12 in one date, which shows the order of all",
+                "write the dates of the column as YYYY-MM-DD",
+                row=row,
+                column=column,
+            )
 
 
 def _cells(name: str, header: str | None, table: Table) -> list[Any]:
@@ -137,10 +196,10 @@ def _cells(name: str, header: str | None, table: Table) -> list[Any]:
         return [None] * len(table.rows)
     column, values = table.header.index(header), []
     # A download lists the criteria that a notable system meets.
-    read = bool if name == "notable" and header != name else COLUMNS[name].read
+    read = criteria if name == "notable" and header != name else COLUMNS[name].read
     for row, cells in table.rows:
         cell = cells[column].strip()
-        if not cell and read is not bool:
+        if not cell and read is not criteria:
             values.append(None)
             continue
         try:

@@ -67,7 +67,9 @@ def refuse(
 ) -> NoReturn:
     """Raise the one-line :class:`InputError` that names the place, the fault and the remedy."""
     place = file + (f", row {row}" if row else "") + (f", column {shown(column)}" if column else "")
-    raise InputError(" ".join(f"{place}: got {got}; expected {expected}; {remedy}".split()))
+    line = f"{place}: got {got}; expected {expected}; {remedy}"
+    printable = "".join(letter if letter.isprintable() else " " for letter in line)
+    raise InputError(" ".join(printable.split()))
 
 
 def shown(text: str, width: int = 60) -> str:

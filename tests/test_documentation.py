@@ -53,7 +53,10 @@ def test_example_file_gives_what_the_page_prints(command):
         (r"7\.4e18", "7.4e18 FLOP", 0),
         ("15/10/2018", "10/15/2018", 1),
         (r"Training compute \(FLOP\)", "Training compute", 2),
-        ("Delta.*", "", 3),
+        ("15/10/2018", "5/10/2018", 3),
+        (r"(?<=,)(\d\.\de)(\d\d)(?=,[LC])", lambda of: f"{of[1]}{int(of[2]) - 15}", 4),
+        (r"2\.1e8", "0.21", 5),
+        ("Delta.*", "", 6),
     ],
 )
 def test_refusals_are_those_of_the_page(command, change, to, row):

@@ -213,6 +213,8 @@ def test_changed_table_is_refused(edit):
         ("top500", "2022-06,2022-06-01", "2022-6,2022-06-01", r"row 60, column 'list': .* YYYY-MM"),
         ("top500", "1993-06-01", "1993-06", r"row 2, column 'list_date': .* date as YYYY-MM-DD"),
         ("top500", ",71120,", ",71120.5,", r"row 2, column 'sum_cores': .* whole number"),
+        ("top500", ",71120,", f",{'9' * 5000},", r"row 2, column 'sum_cores': .* whole number"),
+        ("top500", ",71120,", f",{'9' * 30},", r"row 2, column 'sum_cores': .* whole number"),
         ("top500", ",71120,", ",,", r"row 2, column 'sum_cores': got ''; expected a value"),
         ("top500", ",71120,0,", ",71120,501,", r"'n_power_reported': .* between 0 and 500"),
         ("top500", "n1_name", "name", r"row 1: got the columns 'list, list_date, name"),

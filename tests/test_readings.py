@@ -130,3 +130,10 @@ def test_a_data_frame_from_elsewhere_is_read(systems):
     readings = calibration.readings_of(plain)
     assert readings.source["name"] == "data frame"
     assert np.array_equal(np.sort(readings.row), np.unique(readings.row))
+
+
+def test_sizes_too_large_to_multiply_are_no_reading(systems):
+    first = bc.load_systems("systems-2025-08").dropna(subset=["training_hardware"]).head(1)
+    sizes = ["parameters", "training_dataset_size", "hardware_quantity", "training_time_hours"]
+    readings = Readings.from_systems(first.assign(**dict.fromkeys(sizes, 1e300), base_model=None))
+    assert not np.isfinite([readings.operations, readings.hardware]).any()

@@ -12,7 +12,7 @@ from bayes_compute.errors import InputError, NotConverged
 from bayes_compute.files import write_text
 from bayes_compute.quoting import quote
 from bayes_compute.report import write_failure, write_fit, write_report
-from bayes_compute.results_folder import check_folder, read_record
+from bayes_compute.results_folder import check_folder, read_fit, read_record
 
 FIT = {"posterior.nc", "diagnostics.json", "summary.json"}
 TEXTS = {
@@ -262,6 +262,40 @@ def test_a_summary_that_is_not_whole_is_refused(datatree, tmp_path, text):
     with pytest.raises(InputError, match=r"summary\.json") as message:
         read_record(tmp_path)
     refused(message)
+
+
+def test_a_number_changed_in_a_summary_is_refused(datatree, tmp_path):
+    write_fit(datatree, tmp_path)
+    summary = tmp_path / "summary.json"
+    text = summary.read_text(encoding="utf-8")
+    median = json.loads(text)["quantities"][0]["median"]
+    summary.write_text(text.replace(str(median), str(median + 1), 1), encoding="utf-8")
+    with pytest.raises(InputError, match=r"summary\.json: got a file whose hash is not") as message:
+        read_record(tmp_path)
+    refused(message)
+
+
+def test_a_byte_changed_in_a_posterior_is_refused_before_hdf5_reads_it(
+    datatree, tmp_path, monkeypatch
+):
+    write_fit(datatree, tmp_path)
+    found = bytearray((tmp_path / "posterior.nc").read_bytes())
+    found[-1] ^= 1
+    (tmp_path / "posterior.nc").write_bytes(found)
+    monkeypatch.setattr(xr, "open_datatree", lambda *_, **__: pytest.fail("HDF5 was asked"))
+    with pytest.raises(InputError, match=r"posterior\.nc: got a file whose hash is not") as message:
+        read_fit(tmp_path)
+    refused(message)
+
+
+@pytest.mark.parametrize("text", ["", "[" * 100_000, '{"converged": true, "files": 3}'])
+def test_damaged_diagnostics_are_refused(datatree, tmp_path, text):
+    write_fit(datatree, tmp_path)
+    (tmp_path / "diagnostics.json").write_text(text)
+    for read in (read_fit, check_folder):
+        with pytest.raises(InputError) as message:
+            read(tmp_path)
+        refused(message)
 
 
 def test_a_folder_that_is_not_there_is_refused(tmp_path):

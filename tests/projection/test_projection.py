@@ -16,7 +16,7 @@ from bayes_compute.projection.coming import BINDING, ESTIMANDS, UNCHANGED
 from bayes_compute.projection.numbers import assumptions_table, describe, projection_record
 from bayes_compute.records import holders
 from bayes_compute.report import write_fit, write_projection
-from bayes_compute.results_folder import read_fit
+from bayes_compute.results_folder import read_estimands, read_fit
 
 
 @pytest.fixture
@@ -214,8 +214,12 @@ def test_a_projection_is_written_beside_its_fit(datatree, no_ceilings, tmp_path)
     write_projection(bc.project(again, 2024), tmp_path)
     rows = json.loads((tmp_path / "projection.json").read_text())["estimands"]["record"]
     assert len(rows) == 3
+    path = tmp_path / "projection.json"
+    path.write_text(path.read_text().replace('"median": 2', '"median": 3', 1))
+    with pytest.raises(bc.InputError, match=r"projection\.json: got a file whose hash is not in"):
+        read_estimands(tmp_path)
     write_fit(datatree, tmp_path)
-    assert not (tmp_path / "projection.json").exists(), "of another fit"
+    assert not path.exists(), "of another fit"
 
 
 def test_a_fit_that_is_not_there_or_broken_is_refused(datatree, tmp_path):
