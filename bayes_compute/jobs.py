@@ -8,6 +8,7 @@ from pathlib import Path
 import typer
 
 from bayes_compute.errors import InputError, NotConverged, Unfinished
+from bayes_compute.escaping import escape_lines
 
 
 def load(data: str | None, as_of: str | None, selection: str | None, fine_tunes: bool):
@@ -81,7 +82,7 @@ def fit_into(
     from bayes_compute.results_folder import check_folder, read_record
     from bayes_compute.systems import describe
 
-    say = (lambda *_: None) if quiet else typer.echo
+    say = (lambda *_: None) if quiet else tell
     of_systems = "regression" in functions
     systems, readings = None, None
     if of_systems:
@@ -158,7 +159,7 @@ def project_into(
         raise typer.Exit(1) from None
     record = write_projection(fit, out)
     if not quiet:
-        typer.echo("\nThe maximum:\n\n" + describe(record))
+        tell("\nThe maximum:\n\n" + describe(record))
 
 
 def calibrate_into(
@@ -192,7 +193,7 @@ def calibrate_into(
     )  # fmt: skip
     record = write_calibration(ranks, out)
     if not quiet:
-        typer.echo(describe(record) + f"\nEverything is in {out}")
+        tell(describe(record) + f"\nEverything is in {out}")
     if not record["calibrated"]:
         rejected = [row["quantity"] for row in record["quantities"] if row["rejected"]]
         complain(f"{model}: not calibrated: {', '.join(rejected)}; see {out / 'calibration.md'}")
@@ -223,7 +224,7 @@ def backtest_into(
     )  # fmt: skip
     write_backtest(record, out)
     if not quiet:
-        typer.echo(describe(record) + f"\nEverything is in {out}")
+        tell(describe(record) + f"\nEverything is in {out}")
     failed = {name: v["reason"] for name, v in record["vintages"].items() if "failure" in v}
     for name, reason in failed.items():
         complain(f"{name}: {reason}")
@@ -278,6 +279,11 @@ def _or_failure(fitted: Callable):
         return fitted()
     except NotConverged as failure:
         return failure
+
+
+def tell(text: str) -> None:
+    """Lines on standard output, whatever the names in them hold."""
+    typer.echo(escape_lines(text))
 
 
 def complain(message: object) -> None:
