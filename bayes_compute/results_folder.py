@@ -7,11 +7,14 @@ first and written last. Files that no earlier run has listed are somebody's own,
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import xarray as xr
 
 from bayes_compute.errors import InputError
-from bayes_compute.files import METADATA, REMEDY, one_line, read_json, write_file
+from bayes_compute.files import METADATA, REMEDY, one_line, part_of, read_json
+from bayes_compute.keys import draws_hash
+from bayes_compute.stored import read_posterior, read_projection
 
 SUMMARY, DIAGNOSTICS, POSTERIOR = "summary.json", "diagnostics.json", "posterior.nc"
 PAGE = "report.html"
@@ -44,6 +47,7 @@ FIGURES = {
     "projection": {"projection"},
 }
 FIGURE_FILES = tuple(f"figures/{name}.{format}" for name in FIGURES for format in METADATA)
+_EXPECTED = "expected the folder of a finished run; run bayes-compute report or fit"
 FILES = (DIAGNOSTICS, POSTERIOR, *TEXTS, *PROJECTION, *FIGURE_FILES, PAGE, SUMMARY)
 
 
@@ -68,8 +72,7 @@ def check_folder(out: str | os.PathLike[str]) -> Path:
     folder = Path(out)
     with one_line(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        write_file(folder, ".writable", lambda path: path.touch())
-        (folder / ".writable").unlink()
+        TemporaryFile(dir=folder).close()
         left = left_by_a_run(folder)
         own = [name for name in FILES if os.path.lexists(folder / name) and name not in left]
     if own:
@@ -99,20 +102,19 @@ def read_record(folder: str | os.PathLike[str]) -> dict:
         If there is no such folder, or the run there failed or did not finish.
     """
     folder = Path(folder)
-    expected = "expected the folder of a finished run; run bayes-compute report or fit"
     if not folder.is_dir():
-        raise InputError(f"{folder}: got no such folder; {expected}")
+        raise InputError(f"{folder}: got no such folder; {_EXPECTED}")
     diagnostics, record = (read_json(folder / name) for name in (DIAGNOSTICS, SUMMARY))
     if diagnostics is not None and diagnostics.get("converged") is False:
-        raise InputError(f"{folder}: got a fit that failed its diagnostics; {expected} again")
+        raise InputError(f"{folder}: got a fit that failed its diagnostics; {_EXPECTED} again")
     if record is None:
-        raise InputError(f"{folder}: got no readable {SUMMARY}; {expected}")
+        raise InputError(f"{folder}: got no readable {SUMMARY}; {_EXPECTED}")
     rows = record.get("quantities")
     whole = isinstance(rows, list) and all(
         isinstance(row, dict) and {"name", "key"} <= row.keys() for row in rows
     )
     if not (whole and {"model", "data", "interval", "posterior_sha256"} <= record.keys()):
-        raise InputError(f"{folder / SUMMARY}: got a file that is not whole; {expected}")
+        raise InputError(f"{folder / SUMMARY}: got a file that is not whole; {_EXPECTED}")
     return record
 
 
@@ -133,8 +135,11 @@ def read_fit(folder: str | os.PathLike[str]) -> xr.DataTree:
     InputError
         As :func:`read_record`, or if ``posterior.nc`` is not readable.
     """
-    read_record(folder)
-    return _read_tree(Path(folder) / POSTERIOR)
+    record, path = read_record(folder), Path(folder) / POSTERIOR
+    fit = read_posterior(path)
+    if draws_hash(fit["posterior"].dataset) != record["posterior_sha256"]:
+        raise InputError(f"{path}: got draws that {SUMMARY} is not of; {_EXPECTED} again")
+    return fit
 
 
 def read_projected(folder: str | os.PathLike[str]) -> xr.DataTree:
@@ -154,9 +159,16 @@ def read_projected(folder: str | os.PathLike[str]) -> xr.DataTree:
     InputError
         As :func:`read_fit`.
     """
-    fit, folder = read_fit(folder), Path(folder)
-    if (folder / PROJECTED).exists():
-        for name, group in _read_tree(folder / PROJECTION[0]).children.items():
+    fit, path = read_fit(folder), Path(folder) / PROJECTION[0]
+    record = read_json(Path(folder) / PROJECTED)
+    if record is not None:
+        found = read_projection(path)
+        if draws_hash(found["projection"].dataset) != record.get("projection_sha256"):
+            raise InputError(
+                f"{path}: got draws that {PROJECTED} is not of; expected those of one run; run "
+                "bayes-compute project again"
+            )
+        for name, group in found.children.items():
             fit[name] = group.dataset
     return fit
 
@@ -177,17 +189,6 @@ def read_estimands(folder: str | os.PathLike[str]) -> dict:
     return (read_json(Path(folder) / PROJECTED) or {}).get("estimands", {})
 
 
-def _read_tree(path: Path) -> xr.DataTree:
-    try:
-        with xr.open_datatree(path, engine="h5netcdf") as tree:
-            return tree.load()
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(
-            f"{path}: got {type(error).__name__}; expected the {path.stem} of a finished "
-            "run; run bayes-compute report or fit again"
-        ) from error
-
-
 def left_by_a_run(folder: Path) -> set[str]:
     """Names of results that an earlier run has listed as its own."""
     diagnostics = read_json(folder / DIAGNOSTICS)
@@ -198,8 +199,11 @@ def left_by_a_run(folder: Path) -> set[str]:
 
 
 def clear(folder: Path, only: Iterable[str] = FILES) -> None:
-    """Remove what an earlier run has left, the summary first."""
-    left = (left_by_a_run(folder) - {DIAGNOSTICS}) & {*only}
-    for name in (SUMMARY, *sorted(left - {SUMMARY})):
-        if name in left:
-            (folder / name).unlink(missing_ok=True)
+    """Remove what an earlier run has left, what tells that it is whole first."""
+    left = left_by_a_run(folder) & {*only} - {DIAGNOSTICS}
+    whole = [name for name in (SUMMARY, PROJECTED) if name in left]
+    for name in (*whole, *sorted(left.difference(whole))):
+        (folder / name).unlink(missing_ok=True)
+    for part in (part_of(folder / name) for name in FILES):
+        if part.is_file():
+            part.unlink()

@@ -6,7 +6,6 @@ projection as of that day. They lie in the user's cache folder, which may be emp
 
 import hashlib
 import json
-import os
 from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
@@ -15,6 +14,8 @@ from typing import Any
 
 import platformdirs
 import xarray as xr
+
+from bayes_compute.files import alone, write_file
 
 DRAWS, TUNE = 1500, 1000  # where data are few, ESS is short with fewer
 
@@ -56,9 +57,9 @@ def fitted(name: str, as_of: str, progress: bool = False) -> tuple[Any, xr.Datas
     posterior = fit(name, data, draws=DRAWS, tune=TUNE, progress=progress)["posterior"].dataset
     with suppress(OSError):  # a cache that cannot be written costs time only
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")  # two processes may fit the same
-        part.write_bytes(posterior.to_netcdf(engine="h5netcdf"))
-        part.replace(path)
+        whole = bytes(posterior.to_netcdf(engine="h5netcdf"))
+        with alone(path.parent):  # two processes may fit the same
+            write_file(path.parent, path.name, lambda part: part.write_bytes(whole))
     return data, posterior
 
 
