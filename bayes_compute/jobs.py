@@ -1,6 +1,8 @@
 """What the commands do that take a while: load, fit, project, and write."""
 
 import json
+import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +18,8 @@ def load(data: str | None, as_of: str | None, selection: str | None, fine_tunes:
     from bayes_compute.observations import Observations
     from bayes_compute.systems import load_systems, shipped
 
-    systems = load_systems(data or [*shipped()][-1], as_of, selection, fine_tunes)
+    newest = [*shipped()][-1]
+    systems = load_systems(newest if data is None else data, as_of, selection, fine_tunes)
     return systems, Observations.from_systems(systems)
 
 
@@ -283,7 +286,17 @@ def _or_failure(fitted: Callable):
 
 def tell(text: str) -> None:
     """Lines on standard output, whatever the names in them hold."""
-    typer.echo(escape_lines(text))
+    try:
+        typer.echo(escape_lines(text))
+    except BrokenPipeError:  # of a reader that has seen enough
+        raise
+    except OSError as error:
+        # What could not be written would be tried, and complained of, again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise InputError(
+            f"standard output: got {error.strerror!r}; expected one that can be written to; "
+            "choose another"
+        ) from error
 
 
 def complain(message: object) -> None:

@@ -102,7 +102,7 @@ def read_record(folder: str | os.PathLike[str]) -> dict:
         If there is no such folder, or the run there failed or did not finish.
     """
     folder = Path(folder)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # which asks of any name, as long as it may be
         raise InputError(f"{folder}: got no such folder; {_EXPECTED}")
     diagnostics, record = (read_json(folder / name) for name in (DIAGNOSTICS, SUMMARY))
     if diagnostics is not None and diagnostics.get("converged") is False:

@@ -164,8 +164,8 @@ def _faults_of_draws(draws: xr.Dataset, group: str) -> Iterator[str]:
     for name, values in draws.data_vars.items():
         if values.dtype.kind not in "fiu" or not {*_DRAWN} <= {*values.dims} or not values.size:
             yield f"{group}/{name} without draws"
-        if np.isnan(values).any():
-            yield f"{group}/{name} with NaN"
+        if np.isnan(values).any() or (group == "posterior" and np.isinf(values).any()):
+            yield f"{group}/{name} with numbers that are none"
 
 
 def _faults_of_systems(tree: xr.DataTree) -> Iterator[str]:
@@ -177,6 +177,9 @@ def _faults_of_systems(tree: xr.DataTree) -> Iterator[str]:
         for name, dims in variables.items() if shown in (*posterior, "sigma") else ():
             if name not in posterior or {*posterior[name].dims} != {*_DRAWN, *dims}:
                 yield f"posterior/{name} of other dimensions"
+    for name, values in posterior.drop_vars("growth_factor").data_vars.items():
+        if np.any(np.abs(values) > 10 * _LARGEST):  # years and powers of ten
+            yield f"posterior/{name} that are no numbers of systems"
     systems = tree["constant_data"].dataset
     for name in _SYSTEMS:
         if name not in systems or systems[name].dims != ("system",):
