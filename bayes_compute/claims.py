@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from bayes_compute.errors import InputError
+from bayes_compute.escaping import escape
 from bayes_compute.layout import tabulate
 from bayes_compute.observations import Observations
 from bayes_compute.results_folder import read_estimands, read_fit, read_record
@@ -85,7 +86,7 @@ def describe(found: dict[str, Any]) -> str:
         What :func:`compare` returned.
     """
     named = [
-        f"{data['name']} as of {data['as_of']} ({data['rows']} rows)"
+        escape(f"{data['name']} as of {data['as_of']} ({data['rows']} rows)", "text")
         for data in (found["earlier"], found["later"])
     ]
     lines = [f"{found['model']}: from {named[0]} to {named[1]}", ""]

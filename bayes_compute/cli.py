@@ -22,6 +22,7 @@ from bayes_compute.jobs import (
     models_by_line,
     project_into,
     since_then,
+    tell,
 )
 from bayes_compute.options import (
     AsOf,
@@ -81,9 +82,9 @@ def _root(
 ) -> None:
     """How much compute might be available to train machine-learning systems?"""
     if version:
-        typer.echo(f"bayes-compute {__version__}")
+        tell(f"bayes-compute {__version__}")
     elif context.invoked_subcommand is None:
-        typer.echo(context.get_help())
+        tell(context.get_help())
 
 
 @app.command()
@@ -183,13 +184,13 @@ def quote(
         from bayes_compute.verification import verify as held
 
         holds, text = held(verify, [results, *map(Path, quantity or [])])
-        typer.echo(text)
+        tell(text)
         raise typer.Exit(0 if holds else 1)
     from bayes_compute.quoting import quote
     from bayes_compute.results_folder import read_estimands, read_record
 
     record = read_record(results) | {"estimands": read_estimands(results)}
-    typer.echo(quote(record, *(quantity or []), format=format))
+    tell(quote(record, *(quantity or []), format=format))
 
 
 @app.command()
@@ -216,15 +217,15 @@ def compare(
                 f"{' and --out' if out else ''}; expected two, whose claims are set side by side "
                 "on standard output, or results of several models"
             )
-        typer.echo(claims.describe(claims.compare(*results)))
+        tell(claims.describe(claims.compare(*results)))
         return
     if out is not None:
         check_folder(out)
     found = compare(*map(read_fit, results), seed=seed)
-    typer.echo(found.describe())
+    tell(found.describe())
     if out is not None:
         write_comparison(found.record, out)
-        typer.echo(f"Everything is in {out}")
+        tell(f"Everything is in {out}")
 
 
 @app.command()
@@ -241,8 +242,8 @@ def transitions(
     from bayes_compute.systems import describe
 
     systems, observations = load(data, as_of, selection, fine_tunes)
-    typer.echo(describe(systems) + "\n")
-    typer.echo(transitions(observations, max_k=max_k).describe(ci))
+    tell(describe(systems) + "\n")
+    tell(transitions(observations, max_k=max_k).describe(ci))
 
 
 @app.command()
@@ -297,12 +298,12 @@ def data(
     from bayes_compute.systems import describe, shipped
 
     if dataset is None:
-        typer.echo("Tables of systems, for --data\n")
+        tell("Tables of systems, for --data\n")
         for name, entry in shipped().items():
-            typer.echo(_origin(name, f"{entry['title']}; as of {entry['vintage']}", entry))
-        typer.echo("\nTables of facts, for bayes_compute.load_facts\n")
+            tell(_origin(name, f"{entry['title']}; as of {entry['vintage']}", entry))
+        tell("\nTables of facts, for bayes_compute.load_facts\n")
         for name, entry in facts.tables().items():
-            typer.echo(_origin(name, entry["title"], entry))
+            tell(_origin(name, entry["title"], entry))
         return
     if dataset in facts.tables():
         if selection or fine_tunes:
@@ -310,12 +311,12 @@ def data(
                 f"{dataset}: got --selection or --fine-tunes; expected a table of systems; "
                 "leave them out for a table of facts"
             )
-        typer.echo(facts.describe(facts.load_facts(dataset, as_of)))
+        tell(facts.describe(facts.load_facts(dataset, as_of)))
         return
     systems, observations = load(dataset, as_of, selection, fine_tunes)
     n = observations.with_compute.n
-    typer.echo(describe(systems))
-    typer.echo(
+    tell(describe(systems))
+    tell(
         f"a model would see {n} systems with training compute, and a model of regimes "
         f"{observations.n - n} more with parameters"
     )
@@ -325,7 +326,7 @@ def data(
 def models() -> None:
     """The models, a line each."""
     for name, line in models_by_line().items():
-        typer.echo(f"{name}: {line}")
+        tell(f"{name}: {line}")
 
 
 def _origin(name: str, title: str, entry: dict) -> str:

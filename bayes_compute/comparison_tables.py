@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from bayes_compute.escaping import escape
 from bayes_compute.layout import tabulate
 
 _LITTLE = 4.0  # elpd: Sivula, Magnusson, Matamoros & Vehtari 2020, arXiv:2008.10296
@@ -31,7 +32,7 @@ def describe(record: dict[str, Any], format: str = "text") -> str:
     ]
     lines = [
         f"Left out one by one, {data['rows']} systems with training compute "
-        f"({data['name']}, as of {data['as_of']}):",
+        f"({escape(data['name'], format)}, as of {data['as_of']}):",
         "",
         tabulate([head, *body], format, "lrrrrr"),
         "elpd: expected log density of a system's log10 FLOP, given its date and domain, with its "

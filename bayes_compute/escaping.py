@@ -1,7 +1,9 @@
-"""Text from the data made inert in what we write: plain text, LaTeX, Markdown."""
+"""Text from the data made inert in what we write: plain text, LaTeX, Markdown, JSON."""
 
+import json
 import re
 import unicodedata
+from typing import Any
 
 _LATEX = {c: f"\\{c}" for c in "{}$&#_%"} | {
     "\\": r"\textbackslash{}",
@@ -26,9 +28,7 @@ def escape(text: str, format: str) -> str:
     LaTeX gets powers of ten as mathematics, and the code points of characters that its first font
     encoding lacks.
     """
-    text = "".join(
-        " " if unicodedata.category(c)[0] == "C" or c in "\u2028\u2029" else c for c in text
-    )
+    text = "".join(" " if _unseen(c) else c for c in text)
     if format == "markdown":
         text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
         return re.sub(r"([\\`*_{}\[\]#|~$])", r"\\\1", text)
@@ -38,6 +38,29 @@ def escape(text: str, format: str) -> str:
         text = re.sub(r"(?<![\w{-])-(?=\d)", "$-$", text)
         return text.replace(r" \%", r"\,\%")
     return text
+
+
+def escape_lines(text: str) -> str:
+    """Make text of several lines inert on a terminal; its line breaks stay."""
+    return "\n".join(escape(line, "text") for line in text.split("\n"))
+
+
+def as_json(value: object, **layout: Any) -> str:
+    """Strict JSON (no NaN) in which control characters stand as their codes, in what encoding ever.
+
+    Parameters
+    ----------
+    value : object
+    **layout
+        As :func:`json.dumps` takes it.
+    """
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, **layout)
+    return "".join(json.dumps(c)[1:-1] if _unseen(c) and c != "\n" else c for c in text)
+
+
+def _unseen(c: str) -> bool:
+    """Whether a character acts and is not seen: on a terminal, on what is written beside it."""
+    return unicodedata.category(c)[0] == "C" or c in "\u2028\u2029"
 
 
 def comment(text: str, format: str) -> str:

@@ -4,7 +4,6 @@ An estimate is a product of factors, each log-normal or taken as exact. log10 of
 the sum of theirs, and a sum of independent normals is normal: nothing here is an approximation.
 """
 
-import json
 import re
 from dataclasses import asdict, dataclass
 from itertools import combinations
@@ -12,7 +11,7 @@ from math import fsum, hypot, isfinite, log10, sqrt
 from statistics import NormalDist
 
 from bayes_compute.errors import InputError
-from bayes_compute.escaping import escape
+from bayes_compute.escaping import as_json, escape
 from bayes_compute.layout import tabulate
 from bayes_compute.table import refuse
 
@@ -120,7 +119,7 @@ class Estimate:
         """
         _check_format(format)
         if format == "json":
-            return json.dumps(self.record(prob), ensure_ascii=False, allow_nan=False, indent=1)
+            return as_json(self.record(prob), indent=1)
         lines = [self._sentence(prob), *(f"Warning: {text}" for text in self.warnings)]
         if assumed := dict.fromkeys(_assumption(step, prob) for step in self.steps if step.assumed):
             lines.append(f"Assumed: {'; '.join(assumed)}")

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bayes_compute.errors import InputError, NotConverged, Unfinished
-from bayes_compute.files import one_line, read_json, write_json
+from bayes_compute.files import alone, one_line, read_json, write_json
 from bayes_compute.provenance import versions
 from bayes_compute.systems import resources
 
@@ -122,7 +122,7 @@ def run(
         with _cluster(scheduler, workers, len(missing)) as client, _bar(progress) as tell:
             tell(done, len(tasks), found)
             for name, outcome in _outcomes(client, function, missing):
-                with one_line(store):
+                with one_line(store), alone(store):
                     write_json(store, paths[name].name, {"task": name, **asdict(outcome)})
                 found[name], done = outcome, done + 1
                 tell(done, len(tasks), found)

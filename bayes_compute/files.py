@@ -3,13 +3,14 @@
 import json
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import xarray as xr
 
 from bayes_compute.errors import InputError
+from bayes_compute.escaping import as_json
 
 REMEDY = "choose another folder with --out"
 # Without dates and producers, the same fit gives the same bytes.
@@ -20,16 +21,41 @@ METADATA: dict[str, dict] = {
 }
 
 
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Let other runs that write to a folder wait: each leaves it whole, and the last one's stays.
+
+    The lock is on the folder itself and ends with the process, whatever ends it. Where the system
+    or the disk knows no such locks, nobody waits.
+    """
+    handle = None
+    with suppress(ImportError, OSError):
+        import fcntl
+
+        handle = os.open(folder, os.O_RDONLY)
+        fcntl.flock(handle, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
 def write_file(folder: Path, name: str, write: Callable[[Path], object]) -> None:
     """Write a file beside its place, then put it there in one step."""
     target = folder / name
     target.parent.mkdir(exist_ok=True)
-    part = target.with_name(f".{target.name}.part")
+    part = part_of(target)
     try:
         write(part)
         os.replace(part, target)
     finally:
         part.unlink(missing_ok=True)
+
+
+def part_of(target: Path) -> Path:
+    """Where a file is written until it is whole: what a killed run may leave."""
+    return target.with_name(f".{target.name}.part")
 
 
 def write_text(folder: Path, name: str, text: str) -> None:
@@ -39,8 +65,7 @@ def write_text(folder: Path, name: str, text: str) -> None:
 
 def json_bytes(value: dict) -> bytes:
     """An object as strict JSON, in UTF-8: no NaN."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=1)
-    return f"{text}\n".encode("utf-8", "replace")
+    return f"{as_json(value, indent=1)}\n".encode("utf-8", "replace")
 
 
 def write_json(folder: Path, name: str, value: dict) -> None:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from bayes_compute.jobs import tell
 from bayes_compute.options import Ci
 
 
@@ -87,4 +88,4 @@ def flop(
     from bayes_compute.flop import training_flop
 
     estimate = training_flop(**known)
-    typer.echo(estimate.explain(ci, format) if explain else estimate.describe(ci, format))
+    tell(estimate.explain(ci, format) if explain else estimate.describe(ci, format))

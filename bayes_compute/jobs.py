@@ -1,6 +1,8 @@
 """What the commands do that take a while: load, fit, project, and write."""
 
 import json
+import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import typer
 
 from bayes_compute.errors import InputError, NotConverged, Unfinished
+from bayes_compute.escaping import escape_lines
 
 
 def load(data: str | None, as_of: str | None, selection: str | None, fine_tunes: bool):
@@ -15,7 +18,8 @@ def load(data: str | None, as_of: str | None, selection: str | None, fine_tunes:
     from bayes_compute.observations import Observations
     from bayes_compute.systems import load_systems, shipped
 
-    systems = load_systems(data or [*shipped()][-1], as_of, selection, fine_tunes)
+    newest = [*shipped()][-1]
+    systems = load_systems(newest if data is None else data, as_of, selection, fine_tunes)
     return systems, Observations.from_systems(systems)
 
 
@@ -81,7 +85,7 @@ def fit_into(
     from bayes_compute.results_folder import check_folder, read_record
     from bayes_compute.systems import describe
 
-    say = (lambda *_: None) if quiet else typer.echo
+    say = (lambda *_: None) if quiet else tell
     of_systems = "regression" in functions
     systems, readings = None, None
     if of_systems:
@@ -166,7 +170,7 @@ def project_into(
         raise typer.Exit(1) from None
     record = write_projection(fit, out)
     if not quiet:
-        typer.echo("\nThe maximum:\n\n" + describe(record))
+        tell("\nThe maximum:\n\n" + describe(record))
 
 
 def calibrate_into(
@@ -200,7 +204,7 @@ def calibrate_into(
     )  # fmt: skip
     record = write_calibration(ranks, out)
     if not quiet:
-        typer.echo(describe(record) + f"\nEverything is in {out}")
+        tell(describe(record) + f"\nEverything is in {out}")
     if not record["calibrated"]:
         rejected = [row["quantity"] for row in record["quantities"] if row["rejected"]]
         complain(f"{model}: not calibrated: {', '.join(rejected)}; see {out / 'calibration.md'}")
@@ -231,7 +235,7 @@ def backtest_into(
     )  # fmt: skip
     write_backtest(record, out)
     if not quiet:
-        typer.echo(describe(record) + f"\nEverything is in {out}")
+        tell(describe(record) + f"\nEverything is in {out}")
     failed = {name: v["reason"] for name, v in record["vintages"].items() if "failure" in v}
     for name, reason in failed.items():
         complain(f"{name}: {reason}")
@@ -286,6 +290,21 @@ def _or_failure(fitted: Callable):
         return fitted()
     except NotConverged as failure:
         return failure
+
+
+def tell(text: str) -> None:
+    """Lines on standard output, whatever the names in them hold."""
+    try:
+        typer.echo(escape_lines(text))
+    except BrokenPipeError:  # of a reader that has seen enough
+        raise
+    except OSError as error:
+        # What could not be written would be tried, and complained of, again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise InputError(
+            f"standard output: got {error.strerror!r}; expected one that can be written to; "
+            "choose another"
+        ) from error
 
 
 def complain(message: object) -> None:

@@ -145,7 +145,8 @@ class Observations:
         Raises
         ------
         InputError
-            A column is missing, or fewer than 5 systems have a date and training compute.
+            A column is missing, fewer than 5 systems have a date and training compute, or no file
+            of results could hold the name of one.
 
         Examples
         --------
@@ -170,6 +171,12 @@ class Observations:
                 f"compute; expected at least {FEWEST_SYSTEMS}; use a larger table, a later as_of "
                 'or selection="all"'
             )
+        for name in kept["system"]:
+            if "\0" in name or name != name.encode("utf-8", "replace").decode():
+                raise InputError(
+                    f"systems: got the name {name!r}; expected text that a file can hold, without "
+                    "NUL or half of a character; rename the system"
+                )
         flop, parameters = (
             np.where(known(kept, name), kept[name].to_numpy(float), np.nan)
             for name in ("training_compute_flop", "parameters")

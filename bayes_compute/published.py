@@ -9,6 +9,7 @@ from typing import Any
 import xarray as xr
 
 from bayes_compute.errors import NotConverged
+from bayes_compute.escaping import escape
 from bayes_compute.rounding import ROUNDED, ends_text, median_text
 from bayes_compute.summaries import summary
 
@@ -89,7 +90,7 @@ def describe(found: dict[str, Any], prob: str) -> str:
         if row["published"]:
             change = f"{row['wider']:.2f} times as wide, moved by {row['moved']:+.2f} of its half"
         lines.append("| " + " | ".join([*cells, change]) + " |")
-    learned = f"What readings are worth was learned from {found['calibration']}"
+    learned = f"What readings are worth was learned from {escape(found['calibration'], 'markdown')}"
     if found["too_few"]:
         learned += f", for want of systems with two readings that can differ ({found['too_few']})"
     lines += ["", f"{learned}."]

@@ -1,12 +1,11 @@
 """Numbers as sentences and tables, each with its interval, what it rests on, and its key."""
 
-import json
 from itertools import chain
 
 import xarray as xr
 
 from bayes_compute.errors import InputError
-from bayes_compute.escaping import comment, escape
+from bayes_compute.escaping import as_json, comment, escape
 from bayes_compute.layout import tabulate
 from bayes_compute.rounding import ends_text, median_text
 from bayes_compute.summaries import summary_record
@@ -49,7 +48,7 @@ def quote(fit: xr.DataTree | dict, *names: str, format: str = "text") -> str:
     quoted = _quoted(record, names)
     if format == "json":
         rows = [row | {"interval": record["interval"], "text": text} for row, text in quoted]
-        return json.dumps(rows, ensure_ascii=False, allow_nan=False, indent=1)
+        return as_json(rows, indent=1)
     first = {text: row["key"] for row, text in reversed(quoted)}
     lines = dict.fromkeys(text for _, text in quoted)
     return "\n".join(f"{escape(text, format)} {comment(first[text], format)}" for text in lines)

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 import xarray as xr
 
 from bayes_compute import predictive_checks, published, seed, sensitivity
-from bayes_compute.errors import NotConverged
+from bayes_compute.errors import InputError, NotConverged
+from bayes_compute.escaping import escape
 from bayes_compute.files import (
     METADATA,
+    alone,
     json_bytes,
     netcdf,
     one_line,
@@ -20,6 +22,7 @@ from bayes_compute.files import (
     write_json,
     write_text,
 )
+from bayes_compute.keys import draws_hash
 from bayes_compute.macros import macros, projection_macros
 from bayes_compute.projection.numbers import assumptions_table, describe, projection_record
 from bayes_compute.quoting import table
@@ -155,12 +158,19 @@ def write_projection(dt: xr.DataTree, out: str | os.PathLike[str]) -> dict:
         If there is no projection, no finished fit in the folder, or it cannot be written.
     """
     record = projection_record(dt)
-    of_fit = read_record(out)
+    read_record(out)
     folder, groups = check_folder(out), ("projection", "ceilings", "records")
     figures = [name for name in FIGURE_FILES if FIGURES[Path(name).stem] <= {"projection"}]
     found = netcdf(xr.DataTree.from_dict({name: dt[name].dataset for name in groups}))
-    words = f"{describe(record)}\n\n## Assumptions\n\n{assumptions_table(record)}\n"
-    with one_line(folder):
+    said = "\n".join(escape(line, "markdown") for line in describe(record).splitlines())
+    words = f"{said}\n\n## Assumptions\n\n{assumptions_table(record)}\n"
+    with one_line(folder), alone(folder):
+        of_fit = read_record(folder)
+        if of_fit["posterior_sha256"] != draws_hash(dt["posterior"].dataset):
+            raise InputError(
+                f"{folder}: got the results of another run; expected those of the fit that was "
+                "projected; run bayes-compute project again"
+            )
         clear(folder, only=(PAGE, *PROJECTION, *figures))
         diagnostics = read_json(folder / DIAGNOSTICS) or {}
         listed = [name for name in diagnostics["files"] if name not in (*PROJECTION, *figures)]
@@ -201,7 +211,7 @@ def write_failure(exc: NotConverged, out: str | os.PathLike[str]) -> Path:
         If the folder cannot be written.
     """
     folder = check_folder(out)
-    with one_line(folder):
+    with one_line(folder), alone(folder):
         clear(folder)
         write_json(folder, DIAGNOSTICS, exc.diagnostics | {"converged": False, "files": []})
     return folder
@@ -214,7 +224,7 @@ def _write_results(
     folder = check_folder(out)
     files = [DIAGNOSTICS, POSTERIOR, *names, SUMMARY]
     found = netcdf(dt)
-    with one_line(folder):
+    with one_line(folder), alone(folder):
         clear(folder)
         hashes = {POSTERIOR: sha256(found), SUMMARY: sha256(json_bytes(record))}
         told = {"converged": True, "files": files, "sha256": hashes}

@@ -10,11 +10,14 @@ import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from tempfile import TemporaryFile
 
 import xarray as xr
 
 from bayes_compute.errors import InputError
-from bayes_compute.files import METADATA, REMEDY, one_line, read_json, write_file
+from bayes_compute.files import METADATA, REMEDY, one_line, part_of, read_json
+from bayes_compute.keys import draws_hash
+from bayes_compute.stored import read_posterior, read_projection
 
 SUMMARY, DIAGNOSTICS, POSTERIOR = "summary.json", "diagnostics.json", "posterior.nc"
 PAGE = "report.html"
@@ -72,8 +75,7 @@ def check_folder(out: str | os.PathLike[str]) -> Path:
     folder = Path(out)
     with one_line(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        write_file(folder, ".writable", lambda path: path.touch())
-        (folder / ".writable").unlink()
+        TemporaryFile(dir=folder).close()
         left = left_by_a_run(folder)
         own = [name for name in FILES if os.path.lexists(folder / name) and name not in left]
     if own:
@@ -104,11 +106,18 @@ def read_record(folder: str | os.PathLike[str]) -> dict:
         the run wrote it.
     """
     folder = Path(folder)
-    if not folder.is_dir():
+    if not os.path.isdir(folder):  # which asks of any name, as long as it may be
         raise InputError(f"{folder}: got no such folder; {_EXPECTED}")
     if (read_json(folder / DIAGNOSTICS) or {}).get("converged") is False:
         raise InputError(f"{folder}: got a fit that failed its diagnostics; {_EXPECTED} again")
-    return json.loads(_as_written(folder, SUMMARY))
+    record = json.loads(_as_written(folder, SUMMARY))
+    rows = record.get("quantities")
+    whole = isinstance(rows, list) and all(
+        isinstance(row, dict) and {"name", "key"} <= row.keys() for row in rows
+    )
+    if not (whole and {"model", "data", "interval", "posterior_sha256"} <= record.keys()):
+        raise InputError(f"{folder / SUMMARY}: got a file that is not whole; {_EXPECTED}")
+    return record
 
 
 def read_fit(folder: str | os.PathLike[str]) -> xr.DataTree:
@@ -128,8 +137,12 @@ def read_fit(folder: str | os.PathLike[str]) -> xr.DataTree:
     InputError
         As :func:`read_record`, or if ``posterior.nc`` is not as the run wrote it.
     """
-    read_record(folder)
-    return _read_tree(Path(folder), POSTERIOR)
+    record, path = read_record(folder), Path(folder) / POSTERIOR
+    _as_written(path.parent, POSTERIOR)  # HDF5 may crash on a damaged file, or read other numbers
+    fit = read_posterior(path)
+    if draws_hash(fit["posterior"].dataset) != record["posterior_sha256"]:
+        raise InputError(f"{path}: got draws that {SUMMARY} is not of; {_EXPECTED} again")
+    return fit
 
 
 def read_projected(folder: str | os.PathLike[str]) -> xr.DataTree:
@@ -149,9 +162,17 @@ def read_projected(folder: str | os.PathLike[str]) -> xr.DataTree:
     InputError
         As :func:`read_fit`.
     """
-    fit, folder = read_fit(folder), Path(folder)
-    if (folder / PROJECTED).exists():
-        for name, group in _read_tree(folder, PROJECTION[0]).children.items():
+    fit, path = read_fit(folder), Path(folder) / PROJECTION[0]
+    if (path.parent / PROJECTED).exists():
+        record = json.loads(_as_written(path.parent, PROJECTED))
+        _as_written(path.parent, path.name)
+        found = read_projection(path)
+        if draws_hash(found["projection"].dataset) != record.get("projection_sha256"):
+            raise InputError(
+                f"{path}: got draws that {PROJECTED} is not of; expected those of one run; run "
+                "bayes-compute project again"
+            )
+        for name, group in found.children.items():
             fit[name] = group.dataset
     return fit
 
@@ -178,19 +199,6 @@ def read_estimands(folder: str | os.PathLike[str]) -> dict:
     if not (folder / PROJECTED).exists():
         return {}
     return json.loads(_as_written(folder, PROJECTED))["estimands"]
-
-
-def _read_tree(folder: Path, name: str) -> xr.DataTree:
-    _as_written(folder, name)  # HDF5 may crash on a damaged file, or read other numbers
-    path = folder / name
-    try:
-        with xr.open_datatree(path, engine="h5netcdf") as tree:
-            return tree.load()
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(
-            f"{path}: got {type(error).__name__}; expected the {path.stem} of a finished "
-            "run; run bayes-compute report or fit again"
-        ) from error
 
 
 def _as_written(folder: Path, name: str) -> bytes:
@@ -224,8 +232,11 @@ def left_by_a_run(folder: Path) -> set[str]:
 
 
 def clear(folder: Path, only: Iterable[str] = FILES) -> None:
-    """Remove what an earlier run has left, the summary first."""
-    left = (left_by_a_run(folder) - {DIAGNOSTICS}) & {*only}
-    for name in (SUMMARY, *sorted(left - {SUMMARY})):
-        if name in left:
-            (folder / name).unlink(missing_ok=True)
+    """Remove what an earlier run has left, what tells that it is whole first."""
+    left = left_by_a_run(folder) & {*only} - {DIAGNOSTICS}
+    whole = [name for name in (SUMMARY, PROJECTED) if name in left]
+    for name in (*whole, *sorted(left.difference(whole))):
+        (folder / name).unlink(missing_ok=True)
+    for part in (part_of(folder / name) for name in FILES):
+        if part.is_file():
+            part.unlink()

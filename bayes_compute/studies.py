@@ -10,6 +10,7 @@ from bayes_compute import comparison_tables
 from bayes_compute.backtesting import scores as backtesting
 from bayes_compute.files import (
     METADATA,
+    alone,
     netcdf,
     one_line,
     write_figure,
@@ -90,7 +91,7 @@ def write_comparison(record: dict, out: str | os.PathLike[str]) -> None:
 
 def _write_study(name: str, record: dict, drawn: Any, words: str, folder: Path) -> None:
     """Words, a figure and, at last, the record of what has a folder of its own."""
-    with one_line(folder):
+    with one_line(folder), alone(folder):
         (folder / f"{name}.json").unlink(missing_ok=True)
         write_text(folder, f"{name}.md", words)
         write_figure(name, drawn, folder, METADATA)

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from bayes_compute.escaping import escape
 from bayes_compute.schema import parse
 from bayes_compute.table import Table, read_table, refuse
 
@@ -239,7 +240,7 @@ def _open(name_or_path: str | os.PathLike[str]) -> tuple[Table, str, dt.date]:
         near = difflib.get_close_matches(path.stem.lower(), tables, n=1)
         remedy = f"did you mean {near[0]!r}?" if near else "check the path"
         refuse(file, "no such file", f"a CSV file or one of {', '.join(tables)}", remedy)
-    return read_table(path, file), path.name, dt.date.today()
+    return read_table(path, file), escape(path.name, "text"), dt.date.today()
 
 
 def day(as_of: str | dt.date) -> dt.date:

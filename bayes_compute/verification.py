@@ -148,7 +148,7 @@ def _found(name: str, by: Path) -> Path:
     name = name.strip().strip('"')
     names = [name] if name.endswith(".tex") else [f"{name}.tex", name]
     for path in (folder / n for n in names for folder in (Path(), by.parent)):
-        if path.is_file():
+        if os.path.isfile(path):  # which asks of any name, as long as it may be
             return path
     raise InputError(
         f"{by}: got \\input of {name}, which is neither here nor beside it; expected a file; run "
@@ -159,7 +159,7 @@ def _found(name: str, by: Path) -> Path:
 def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         raise InputError(
             f"{path}: got {type(error).__name__}; expected a LaTeX file in UTF-8; check the path"
         ) from error

@@ -119,12 +119,12 @@ def test_why_names_counts_versions_code_and_settings(folders):
 
 def test_claims_of_one_side_only_are_named(folders, make_fit, tmp_path):
     def change(tree):
-        tree["posterior"] = tree["posterior"].dataset.drop_vars("growth_sd")
-        tree["prior"] = tree["prior"].dataset.drop_vars("growth_sd")
+        for group in ("posterior", "prior"):
+            assign(tree, group, share=tree[group]["growth_sd"])
 
     found = claims.compare(*folders(change))
-    assert found["only"] == {"earlier": ["growth_sd"], "later": []}
-    assert "only in the earlier: growth_sd" in claims.describe(found)
+    assert found["only"] == {"earlier": [], "later": ["share"]}
+    assert "only in the later: share" in claims.describe(found)
 
 
 def test_two_models_are_refused(folders):

@@ -20,6 +20,7 @@ import platformdirs
 import xarray as xr
 
 from bayes_compute.errors import InputError, NotConverged
+from bayes_compute.files import alone, write_file
 
 NAMES = ("top500", "price_performance", "break_even", "reliability", "run_length", "power")
 DRAWS, TUNE = 1500, 1000  # where data are few, ESS is short with fewer
@@ -61,9 +62,9 @@ def fitted(name: str, as_of: str, progress: bool = False) -> tuple[Any, xr.Datas
     posterior = fit(name, data, draws=DRAWS, tune=TUNE, progress=progress)["posterior"].dataset
     with suppress(OSError):  # a cache that cannot be written costs time only
         path.parent.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(f".{os.getpid()}.part")  # two processes may fit the same
-        part.write_bytes(posterior.to_netcdf(engine="h5netcdf"))
-        part.replace(path)
+        whole = bytes(posterior.to_netcdf(engine="h5netcdf"))
+        with alone(path.parent):  # two processes may fit the same
+            write_file(path.parent, path.name, lambda part: part.write_bytes(whole))
     return data, posterior
 
 

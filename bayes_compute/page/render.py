@@ -1,6 +1,5 @@
 """The page of a report, made of what the other files of its folder say."""
 
-import json
 from base64 import b64encode
 from hashlib import sha256
 from importlib.resources import files
@@ -15,6 +14,7 @@ from plotly.offline import get_plotlyjs
 
 from bayes_compute import plots, published, seed, sensitivity
 from bayes_compute.answer import checks, floors, remarks
+from bayes_compute.escaping import as_json, escape
 from bayes_compute.page.chart import chart, legend, systems_of
 from bayes_compute.page.prose import markdown, powers, prose
 from bayes_compute.projection import numbers
@@ -51,7 +51,9 @@ def page(
         HTML with its style, scripts, figures and data inside. Text from the data is inert, and
         the browser is told to fetch nothing and to run these two scripts alone.
     """
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, finalize=_seen
+    )
     environment.filters |= {
         "prose": prose,
         "markdown": markdown,
@@ -85,6 +87,12 @@ def page(
     )  # fmt: skip
 
 
+def _seen(value: Any) -> Any:
+    """Text as it stands on the page: what it holds cannot turn round what stands beside it."""
+    plain = isinstance(value, str) and not isinstance(value, Markup)
+    return escape(value, "text") if plain else value
+
+
 def _text(name: str) -> str:
     return (_FOLDER / name).read_text(encoding="utf-8")
 
@@ -101,8 +109,8 @@ def _hash(script: str) -> str:
 
 def _in_json(value: Any) -> Markup:
     """JSON that no HTML parser reads as markup."""
-    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    for character in "<>&\u2028\u2029":
+    text = as_json(value, separators=(",", ":"))
+    for character in "<>&":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return Markup(text)
 

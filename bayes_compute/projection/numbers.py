@@ -8,6 +8,7 @@ import xarray as xr
 
 from bayes_compute.convergence import quantile_errors
 from bayes_compute.errors import InputError
+from bayes_compute.escaping import escape
 from bayes_compute.keys import draws_hash, key
 from bayes_compute.layout import tabulate
 from bayes_compute.projection.coming import BINDING, ESTIMANDS, UNCHANGED
@@ -138,7 +139,7 @@ def describe(record: dict) -> str:
         data = f"; ceilings as of {record['as_of']}{data}"
     lines = [
         f"As of {of_fit}{data}, the largest training run on record is "
-        f"{now['system']}, 10^{now['log10_flop']:.1f} FLOP.",
+        f"{escape(now['system'], 'text')}, 10^{now['log10_flop']:.1f} FLOP.",
     ]
     lines += [_sentence(row, percent) for row in said(rows)]
     frontier = record["estimands"]["frontier"][min(4, len(rows) - 1)]
