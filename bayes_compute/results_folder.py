@@ -6,7 +6,6 @@ listed are somebody's own, and stay.
 """
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -110,7 +109,7 @@ def read_record(folder: str | os.PathLike[str]) -> dict:
         raise InputError(f"{folder}: got no such folder; {_EXPECTED}")
     if (read_json(folder / DIAGNOSTICS) or {}).get("converged") is False:
         raise InputError(f"{folder}: got a fit that failed its diagnostics; {_EXPECTED} again")
-    record = json.loads(_as_written(folder, SUMMARY))
+    record = _object(folder, SUMMARY)
     rows = record.get("quantities")
     whole = isinstance(rows, list) and all(
         isinstance(row, dict) and {"name", "key"} <= row.keys() for row in rows
@@ -138,7 +137,7 @@ def read_fit(folder: str | os.PathLike[str]) -> xr.DataTree:
         As :func:`read_record`, or if ``posterior.nc`` is not as the run wrote it.
     """
     record, path = read_record(folder), Path(folder) / POSTERIOR
-    _as_written(path.parent, POSTERIOR)  # HDF5 may crash on a damaged file, or read other numbers
+    _check_hash(path.parent, POSTERIOR)  # HDF5 may crash on a damaged file, or read other numbers
     fit = read_posterior(path)
     if draws_hash(fit["posterior"].dataset) != record["posterior_sha256"]:
         raise InputError(f"{path}: got draws that {SUMMARY} is not of; {_EXPECTED} again")
@@ -164,8 +163,8 @@ def read_projected(folder: str | os.PathLike[str]) -> xr.DataTree:
     """
     fit, path = read_fit(folder), Path(folder) / PROJECTION[0]
     if (path.parent / PROJECTED).exists():
-        record = json.loads(_as_written(path.parent, PROJECTED))
-        _as_written(path.parent, path.name)
+        record = _object(path.parent, PROJECTED)
+        _check_hash(path.parent, path.name)
         found = read_projection(path)
         if draws_hash(found["projection"].dataset) != record.get("projection_sha256"):
             raise InputError(
@@ -198,11 +197,20 @@ def read_estimands(folder: str | os.PathLike[str]) -> dict:
     folder = Path(folder)
     if not (folder / PROJECTED).exists():
         return {}
-    return json.loads(_as_written(folder, PROJECTED))["estimands"]
+    return _object(folder, PROJECTED).get("estimands", {})
 
 
-def _as_written(folder: Path, name: str) -> bytes:
-    """Bytes of a result, if they are those that the run wrote."""
+def _object(folder: Path, name: str) -> dict:
+    """An object from a result that is as the run wrote it."""
+    _check_hash(folder, name)
+    record = read_json(folder / name)
+    if record is None:
+        raise InputError(f"{folder}: got no readable {name}; {_EXPECTED}")
+    return record
+
+
+def _check_hash(folder: Path, name: str) -> None:
+    """Refuse a result that is not as the run wrote it."""
     hashes = (read_json(folder / DIAGNOSTICS) or {}).get("sha256")
     try:
         found = (folder / name).read_bytes()
@@ -213,7 +221,6 @@ def _as_written(folder: Path, name: str) -> bytes:
             f"{folder / name}: got a file whose hash is not in {DIAGNOSTICS}; expected the "
             f"{Path(name).stem} as a finished run wrote it; run bayes-compute report or fit again"
         )
-    return found
 
 
 def sha256(content: bytes) -> str:

@@ -20,7 +20,7 @@ from bayes_compute.files import netcdf, write_figure
 from bayes_compute.keys import draws_hash
 from bayes_compute.posterior import script
 from bayes_compute.report import write_fit, write_projection, write_report
-from bayes_compute.results_folder import read_fit, read_projected
+from bayes_compute.results_folder import read_fit, read_projected, sha256
 
 NAMES = {
     "HTML": '</script><img src=x onerror=alert(1)><a href="javascript:alert(2)">',
@@ -241,12 +241,23 @@ def results(good, tmp_path, monkeypatch):
         if "posterior" in tree.children:
             record["posterior_sha256"] = draws_hash(tree["posterior"].dataset)
         Path("bad/summary.json").write_text(json.dumps(record))
+        seal()
         return Path("bad/posterior.nc")
 
     return put
 
 
+def seal(folder="bad"):
+    """Let the folder say that it is as a run wrote it: whoever made it may say so."""
+    diagnostics = Path(folder, "diagnostics.json")
+    told = json.loads(diagnostics.read_text(encoding="utf-8"))
+    for name in told["sha256"]:
+        told["sha256"][name] = sha256(Path(folder, name).read_bytes())
+    diagnostics.write_text(json.dumps(told))
+
+
 def assert_not_read(path, message):
+    seal()
     with pytest.raises(bc.InputError) as refusal:
         read_fit(path.parent)
     assert re.search(f"^bad/posterior.nc: got ({message}).*; expected the post", str(refusal.value))
@@ -330,6 +341,9 @@ def test_no_command_takes_a_posterior_of_another_form(command, results):
 def test_a_posterior_of_another_run_is_refused(command, results):
     results().write_bytes(netcdf(synthetic_fit(seed=2)))
     for call in READERS:
+        assert_refused(command(*call), r"posterior\.nc: got a file whose hash is not in")
+    seal()
+    for call in READERS:
         assert_refused(command(*call), r"posterior\.nc: got draws that summary\.json is not of")
 
 
@@ -407,12 +421,14 @@ def test_a_cut_off_or_damaged_posterior_is_refused(results):
         assert_not_read(path, r"\w+")
     path.unlink()
     path.mkdir()
-    assert_not_read(path, r"\w+")
+    with pytest.raises(bc.InputError, match=r"^bad: got no readable posterior\.nc"):
+        read_fit("bad")
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"quantities": ' * 50_000, "null", "\x1b[31m"])
 def test_a_summary_that_is_no_record_is_refused(command, results, text):
     Path("bad/summary.json").write_text(text)
+    seal()
     assert_refused(command("quote", "bad"), r"got no readable summary\.json")
 
 
@@ -432,5 +448,6 @@ def test_the_form_of_a_projection_is_checked(tmp_path, no_ceilings, monkeypatch)
     ):
         other = xr.DataTree.from_dict(kept | {name: change(kept[name])})
         (out / "projection.nc").write_bytes(netcdf(other))
+        seal(out)
         with pytest.raises(bc.InputError, match=rf"projection\.nc: got {message}"):
             read_projected(out)
