@@ -36,7 +36,7 @@ from bayes_compute.report import write_fit
 from bayes_compute.systems import data_folder, load_systems, read_shipped
 from bayes_compute.table import Table
 
-MUTATIONS = int(os.environ.get("FUZZ", "300"))
+MUTATIONS = int(os.environ.get("FUZZ", "200"))
 CHUNKS = 10  # tests among which mutations are shared out
 SECONDS = 10.0
 
@@ -484,6 +484,15 @@ def test_the_command_checks_a_damaged_download(seed, tmp_path, monkeypatch, caps
     assert bool(out) == (stop.value.code == 0)
 
 
+def says_no_order(header: list[str], rows: list[list[str]]) -> bool:
+    """Whether no date with strokes has a day above 12."""
+    names = NAMES["publication_date"]
+    at = next(i for i, name in enumerate(header) if name in names)
+    dates = [row[at] for row in rows]
+    days = [date.partition("/")[0] for date in dates if "/" in date]
+    return bool(days) and max(map(int, days)) <= 12
+
+
 def test_one_changed_cell_changes_no_other_row(tmp_path):
     path = tmp_path / "mine.csv"
     for seed in range(MUTATIONS // 5):
@@ -492,6 +501,8 @@ def test_one_changed_cell_changes_no_other_row(tmp_path):
         start = rng.randrange(len(rows) - 12)
         part = [header, *rows[start : start + 12]]
         path.write_bytes(text(part).encode())
+        if says_no_order(header, rows[start : start + 12]):
+            continue
         before = loaded(load_systems(path, selection="all", fine_tunes=True))
         raw = rng.choice([hostile_cell, cell_edited])(rng, [list(row) for row in part])
         path.write_bytes(raw)
@@ -575,19 +586,22 @@ def test_damaged_results_are_refused(file, command, finished, tmp_path, monkeypa
         shutil.rmtree(tmp_path)
         shutil.copytree(finished, tmp_path)
         raw = bytes_damaged(random.Random(seed), whole)
+        if raw == whole:
+            continue
         (tmp_path / file).write_bytes(raw)
         given = [finished, tmp_path] if command == "compare" else [tmp_path]
         with limit(f"{file}, seed {seed}"), pytest.raises(SystemExit) as stop:
             main([command, *map(str, given)])
         out, err = capsys.readouterr()
-        # Nothing else of diagnostics is asked.
-        if raw != whole and not (file == "diagnostics.json" and same_hashes(raw, whole)):
+        # Nothing else of diagnostics is asked, and a quote asks for the summary alone.
+        asked = ["summary.json"] if command == "quote" else ["summary.json", "posterior.nc"]
+        if file != "diagnostics.json" or hashes(raw, asked) != hashes(whole, asked):
             assert (stop.value.code, out) == (2, ""), f"seed {seed}"
         assert err.count("\n") == (stop.value.code == 2)
 
 
-def same_hashes(raw: bytes, whole: bytes) -> bool:
+def hashes(raw: bytes, of: list[str]) -> list[str] | None:
     try:
-        return json.loads(raw)["sha256"] == json.loads(whole)["sha256"]
+        return [json.loads(raw)["sha256"][name] for name in of]
     except (ValueError, KeyError, TypeError):
-        return False
+        return None
