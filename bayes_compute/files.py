@@ -76,7 +76,7 @@ def write_json(folder: Path, name: str, value: dict) -> None:
 def read_json(path: Path) -> dict | None:
     """An object from a file; none if there is no such file, or no object in it."""
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
+        value = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
     except (OSError, ValueError, RecursionError):  # the last of brackets in brackets without end
         return None
     return value if isinstance(value, dict) else None

@@ -124,7 +124,10 @@ def _quoted(record: dict, names: tuple[str, ...]) -> list[tuple[dict, str]]:
         found = [name for name in rows if asked in (name, split(name)[0])]
         if not found and names:
             known = escape(", ".join(rows), "text")
-            raise InputError(f"quantity: got {asked!r}; expected one of {known}")
+            more = ""
+            if "counts" in record and not record.get("estimands"):
+                more = "; record, frontier and typical are there when bayes-compute project is done"
+            raise InputError(f"quantity: got {asked!r}; expected one of {known}{more}")
         chosen += found
     every = [row["name"] for row in record["quantities"]]  # of a model without any of these
     return [(rows[name], sentence(record, rows, name)) for name in chosen or every]

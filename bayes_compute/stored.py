@@ -77,7 +77,8 @@ def read_projection(path: Path) -> xr.DataTree:
 
 def _read(path: Path, faults: Callable[[xr.DataTree], Iterator[str]], command: str) -> xr.DataTree:
     try:
-        fault = _held_elsewhere(path)
+        # Whoever opens a pipe waits.
+        fault = _held_elsewhere(path) if path.is_file() else "no such file"
         if not fault:
             with xr.open_datatree(path, engine="h5netcdf") as tree:
                 found = tree.load()

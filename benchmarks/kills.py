@@ -24,7 +24,13 @@ from pathlib import Path
 
 from bayes_compute.claims import compare
 from bayes_compute.errors import InputError
-from bayes_compute.results_folder import PAGE, read_estimands, read_projected, read_record
+from bayes_compute.results_folder import (
+    DIAGNOSTICS,
+    PAGE,
+    read_estimands,
+    read_projected,
+    read_record,
+)
 
 PATIENCE = 600  # s
 
@@ -121,22 +127,14 @@ def state(folder: Path, old: Path, new: Path) -> str:
     of = alike[0]
     read_projected(folder)
     compare(of, folder)
-    missing = []
-    for name in names(of):
-        path = folder / name
-        if not path.exists():
-            missing.append(name)
-        elif name == PAGE and not estimands:
-            continue  # which says less before a projection
-        elif path.suffix != ".nc" and path.read_bytes() != (of / name).read_bytes():
-            missing.append(f"{name} of another")
-    unfinished = {name for name in names(of) if "projection" in name} | {PAGE}
-    said = old.name if of == old else new.name
-    if not missing:
-        return said
-    if not estimands and {*missing} <= unfinished:
-        return f"{said}, without projection"
-    raise SystemExit(f"{folder} reads as {said}, but: {missing}")
+    expected = set(names(of))
+    if not estimands:  # what a projection writes, or writes anew, is not told to be there
+        expected -= {name for name in expected if "projection" in name} | {DIAGNOSTICS, PAGE}
+    for name in expected:
+        same = name.endswith(".nc") or (folder / name).read_bytes() == (of / name).read_bytes()
+        if not same:
+            raise SystemExit(f"{folder} reads as {of.name}, but {name} is of another")
+    return of.name if estimands or not read_estimands(of) else f"{of.name}, without projection"
 
 
 if __name__ == "__main__":

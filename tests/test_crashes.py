@@ -56,30 +56,35 @@ def cheap(monkeypatch):
     cheaply(monkeypatch)
 
 
+def killed_at_each_step(write, out, home):
+    """Folders as a kill before each file is put in its place, or removed, would leave them."""
+    left = []
+
+    def after_a_look(step):
+        def taken(path, *rest, **options):
+            if Path(path).is_relative_to(out):
+                left.append(shutil.copytree(out, home / f"left-{len(left)}"))
+            return step(path, *rest, **options)
+
+        return taken
+
+    with pytest.MonkeyPatch.context() as patched:
+        for name in ("replace", "unlink"):
+            patched.setattr(os, name, after_a_look(getattr(os, name)))
+        write()
+    return left
+
+
 class Kills:
-    """Results of two fits, and what a kill at each step from the old to the new one leaves."""
+    """Results of two fits, and what kills leave on the way from the old to the new one."""
 
     def __init__(self, home):
-        self.home, self.left = home, []
         self.fits = [bc.project(synthetic_fit(dates), 2026) for dates in ((), (2000.0,))]
         self.old, self.new = home / "old", home / "new"
         for fit, folder in zip(self.fits, (self.old, self.new), strict=True):
             write_all(fit, folder)
-        self.out = home / "out"
-        shutil.copytree(self.old, self.out)
-        with pytest.MonkeyPatch.context() as patched:
-            for name in ("replace", "unlink"):
-                patched.setattr(os, name, self._after_a_look(getattr(os, name)))
-            write_all(self.fits[1], self.out)
-
-    def _after_a_look(self, step):
-        def taken(path, *rest, **options):
-            if Path(path).is_relative_to(self.out):
-                self.left.append(self.home / f"left-{len(self.left)}")
-                shutil.copytree(self.out, self.left[-1])
-            return step(path, *rest, **options)
-
-        return taken
+        out = shutil.copytree(self.old, home / "out")
+        self.left = killed_at_each_step(lambda: write_all(self.fits[1], out), out, home)
 
 
 @pytest.fixture(scope="module")
@@ -123,8 +128,30 @@ def test_a_kill_at_any_step_leaves_the_old_result_none_or_the_new_one(kills):
         for name, text in found.items():
             before_projection = name in ("report.html", "diagnostics.json") and not projected
             assert before_projection or text == expected[name], (folder.name, name)
+        if not projected:
+            with pytest.raises(InputError, match="are there when bayes-compute project is done"):
+                bc.quote(record, "record")
     assert told == sorted(told, key=["old", "none", "new"].index)
     assert told.count("old") == 1 and told.count("none") > 20 and told.count("new") > 10
+
+
+def test_a_kill_of_a_projection_leaves_the_old_one_none_or_the_new_one(kills, cheap, tmp_path):
+    other = bc.project(synthetic_fit((2000.0,)), 2027)
+    out = shutil.copytree(kills.new, tmp_path / "out")
+    old = texts(out)
+    left = killed_at_each_step(lambda: write_projection(other, out), out, tmp_path)
+    told = []
+    for folder in left:
+        assert read_record(folder) == read_record(kills.new), "the fit stands"
+        found = texts(folder)
+        if "projection" in read_projected(folder).children:
+            told.append("new" if "2027" in found["projection.json"].decode() else "old")
+            found = {name: text for name, text in found.items() if not name.endswith(".part")}
+            assert found == (old if told[-1] == "old" else texts(out)), folder.name
+        else:
+            told.append("none")
+    assert told == sorted(told, key=["old", "none", "new"].index)
+    assert told.count("old") == 1 and told.count("none") > 10
 
 
 def test_a_run_after_a_kill_leaves_what_a_run_alone_leaves(kills, cheap, tmp_path):
@@ -152,11 +179,10 @@ def test_any_run_clears_what_a_kill_has_left(kills, cheap, tmp_path):
 
 
 def test_looking_at_a_folder_leaves_nothing_in_it(tmp_path, monkeypatch):
-    def kill(*_):
-        raise KeyboardInterrupt
+    def killed(*_):
+        raise AssertionError("here a kill would leave a file")
 
-    monkeypatch.setattr(os, "replace", kill)
-    monkeypatch.setattr(os, "unlink", kill)
+    monkeypatch.setattr(os, "replace", killed)
     check_folder(tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())
 

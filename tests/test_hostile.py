@@ -1,6 +1,7 @@
 """What comes from outside cannot act: names in tables, names on the command line, files of fits."""
 
 import json
+import os
 import pickle
 import re
 import shutil
@@ -17,6 +18,7 @@ import bayes_compute as bc
 from bayes_compute import report
 from bayes_compute.escaping import as_json, escape
 from bayes_compute.files import netcdf, write_figure
+from bayes_compute.jobs import tell
 from bayes_compute.keys import draws_hash
 from bayes_compute.posterior import script
 from bayes_compute.report import write_fit, write_projection, write_report
@@ -155,6 +157,12 @@ def test_a_terminal_gets_no_characters_that_act(command, written, tmp_path):
     assert (status, err) == (0, "")
     assert not unseen(out)
     assert_refused(command("data", tmp_path / "\x9b31m\n\u202ey.csv"), "no such file")
+
+
+def test_what_is_told_keeps_its_lines_and_no_characters_that_act(capsys):
+    tell(f"two\nlines {NAMES['a terminal']}{NAMES['right to left']}")
+    out = capsys.readouterr().out
+    assert out.startswith("two\nlines ") and not unseen(out)
 
 
 @pytest.mark.parametrize("what", ["NUL", "half a character"])
@@ -420,9 +428,19 @@ def test_a_cut_off_or_damaged_posterior_is_refused(results):
         path.write_bytes(part)
         assert_not_read(path, r"\w+")
     path.unlink()
+    assert_not_read(path, "no such file")
+    os.mkfifo(path)  # whoever opens it waits
+    assert_not_read(path, "no such file")
+    path.unlink()
     path.mkdir()
     with pytest.raises(bc.InputError, match=r"^bad: got no readable posterior\.nc"):
         read_fit("bad")
+
+
+def test_a_summary_that_is_a_pipe_is_not_waited_for(command, results):
+    Path("bad/summary.json").unlink()
+    os.mkfifo("bad/summary.json")
+    assert_refused(command("quote", "bad"), r"got no readable summary\.json")
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, '{"quantities": ' * 50_000, "null", "\x1b[31m"])
