@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from bayes_compute.cells import CellError, amount, date, flag, number, precision, words
+from bayes_compute.cells import CellError, amount, date, flag, operations, precision, words
 from bayes_compute.table import Table, refuse, shown
 
 
@@ -30,10 +30,10 @@ COLUMNS = {
     "notable": Column(flag, ["Notability criteria", "Inclusion criteria"]),
     "parameters": Column(amount, ["Parameters"]),
     "training_compute_flop": Column(
-        number, ["Training compute (FLOP)", "Training compute (FLOPs)"]
+        operations, ["Training compute (FLOP)", "Training compute (FLOPs)"]
     ),
-    "training_compute_lower_flop": Column(number, ["Training compute lower bound"]),
-    "training_compute_upper_flop": Column(number, ["Training compute upper bound"]),
+    "training_compute_lower_flop": Column(operations, ["Training compute lower bound"]),
+    "training_compute_upper_flop": Column(operations, ["Training compute upper bound"]),
     "confidence": Column(words, ["Confidence"]),
     "estimation_method": Column(words, ["Training compute estimation method"]),
     "training_dataset_size": Column(amount, ["Training dataset size (datapoints)"]),
@@ -102,7 +102,7 @@ def _dtype(name: str) -> str:
         return "datetime64[s]"
     if name == "notable":
         return "boolean"
-    return "float64" if COLUMNS[name].read in (number, amount) else "str"
+    return "float64" if COLUMNS[name].read in (operations, amount) else "str"
 
 
 def _header(name: str, table: Table) -> str | None:
