@@ -8,6 +8,7 @@ import pytest
 import xarray as xr
 
 from bayes_compute.ceilings.available import Available
+from bayes_compute.cli import main
 
 N_SYSTEMS = 60
 N_CHAINS, N_DRAWS = 2, 200
@@ -157,6 +158,19 @@ def without_ceilings(monkeypatch: pytest.MonkeyPatch) -> list[tuple]:
 def no_ceilings(monkeypatch) -> list[tuple]:
     """Ceilings that do not bind in place of those that are fitted; with what they were asked."""
     return without_ceilings(monkeypatch)
+
+
+@pytest.fixture
+def command(capsys):
+    """Run the command in this process: status, standard output and error."""
+
+    def call(*arguments):
+        with pytest.raises(SystemExit) as stop:
+            main([str(a) for a in arguments])
+        out, err = capsys.readouterr()
+        return stop.value.code, out, err
+
+    return call
 
 
 @pytest.fixture

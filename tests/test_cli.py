@@ -11,7 +11,6 @@ import pytest
 
 import bayes_compute
 from bayes_compute import report
-from bayes_compute.cli import main
 from bayes_compute.errors import InputError, NotConverged
 from bayes_compute.jobs import models_by_line
 from bayes_compute.report import write_fit
@@ -44,19 +43,6 @@ def run(*arguments, encoding="utf-8"):
         timeout=600,
         env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding},
     )
-
-
-@pytest.fixture
-def command(capsys):
-    """Run the command in this process: status, standard output and error."""
-
-    def call(*arguments):
-        with pytest.raises(SystemExit) as stop:
-            main([str(a) for a in arguments])
-        out, err = capsys.readouterr()
-        return stop.value.code, out, err
-
-    return call
 
 
 @pytest.fixture
