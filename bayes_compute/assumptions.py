@@ -13,6 +13,8 @@ import numpy as np
 from bayes_compute.confidence import log10_sd
 from bayes_compute.errors import InputError
 
+_FAR, _WIDE = 1e7, 1e3  # how far from what is stated a median, and how wide a spread, is no slip
+
 
 @dataclass(frozen=True)
 class Assumption:
@@ -65,7 +67,8 @@ def assume(
     Raises
     ------
     InputError
-        If there is no such assumption, or a number is not one above 0 (a factor: at least 1).
+        If there is no such assumption, or a number is not one above 0 (a factor: at least 1), or
+        absurdly far from what is stated.
     """
     if isinstance(changes, Mapping):
         changes = [f"{name}={value}" for name, value in changes.items()]
@@ -77,21 +80,22 @@ def assume(
         median, slash, factor = value.partition("/")
         found[name] = replace(
             stated[name],
-            median=_number(name, median, 0.0),
-            factor=_number(name, factor, 1.0) if slash else stated[name].factor,
+            median=_number(name, median, stated[name].median / _FAR, stated[name].median * _FAR),
+            factor=_number(name, factor, 1.0, _WIDE) if slash else stated[name].factor,
             reason="as given",
         )
     return found
 
 
-def _number(name: str, text: str, least: float) -> float:
+def _number(name: str, text: str, least: float, most: float) -> float:
     try:
         value = float(text)
     except ValueError:
         value = np.nan
-    if not (np.isfinite(value) and value >= least and value > 0):
+    if not least <= value <= most:
         raise InputError(
-            f"assume: got {text!r} for {name}; expected a median above 0, or median/factor with "
-            f"a factor of at least 1, such as {name}=2/1.5"
+            f"assume: got {text!r} for {name}; expected a median above 0 and within a factor of "
+            f"{_FAR:g} of the stated one, or median/factor with a factor of at least 1 and at most "
+            f"{_WIDE:g}, such as {name}=2/1.5"
         )
     return value

@@ -4,6 +4,9 @@ import datetime as dt
 import math
 import re
 
+MOST_LOG10_FLOP = 60
+"""Of one training run: more is a slip of units or of the pen."""
+
 
 class CellError(ValueError):
     """A cell cannot be read; the message says what was expected in its place."""
@@ -37,11 +40,14 @@ def count(cell: str) -> float:
     return value
 
 
-def number(cell: str) -> float:
-    """Read a positive, finite number of operations: something whose logarithm is taken."""
+def operations(cell: str) -> float:
+    """Read a count of operations: at least one, and no more than any machine could do."""
     value = float(cell) if _NUMBER.fullmatch(cell) else math.nan
-    if not 0 < value < math.inf:
-        raise CellError("a positive, finite number, such as 7.05e8, without unit or separator")
+    if not 0 < value <= 10**MOST_LOG10_FLOP:
+        raise CellError(
+            f"a positive, finite number from 1 to 1e{MOST_LOG10_FLOP}, such as 7.05e8, without "
+            "unit or separator"
+        )
     if value < 1:
         raise CellError("FLOP, a count: less than one operation is of another unit")
     return value

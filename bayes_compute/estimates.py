@@ -10,6 +10,7 @@ from itertools import combinations
 from math import fsum, hypot, isfinite, log10, sqrt
 from statistics import NormalDist
 
+from bayes_compute.cells import MOST_LOG10_FLOP
 from bayes_compute.errors import InputError
 from bayes_compute.escaping import as_json, escape
 from bayes_compute.layout import tabulate
@@ -214,8 +215,9 @@ def product(method: str, steps: list[Step], *warnings: str) -> Estimate:
         The product is no FLOP of a training run: below 1 or above 1e60.
     """
     log10_median = fsum(log10(step.value) for step in steps)
-    if not 0 <= log10_median <= 60:
-        refuse(method, f"10^{log10_median:.0f} FLOP", "1 to 1e60", "check the numbers and units")
+    if not 0 <= log10_median <= MOST_LOG10_FLOP:
+        expected = f"1 to 1e{MOST_LOG10_FLOP}"
+        refuse(method, f"10^{log10_median:.0f} FLOP", expected, "check the numbers and units")
     log10_sd = hypot(*(step.log10_sd for step in steps))
     return Estimate(log10_median, log10_sd, method, tuple(steps), warnings=warnings)
 

@@ -20,6 +20,8 @@ from bayes_compute.groups import in_all_units, per_system, with_drawn
 from bayes_compute.posterior import draw_posterior, eras, script
 from bayes_compute.provenance import UNITS, prior_text, provenance
 
+_MOST_KEPT = 1e8  # draws of systems: some 4 GB
+
 
 def fit(
     model: str,
@@ -71,7 +73,7 @@ def fit(
     """
     from bayes_compute.sampling import prior_draws
 
-    _check_arguments(draws, tune, chains, prob)
+    _check_arguments(draws, tune, chains, seed, prob)
     module = script(model)
     sampler = {
         "name": "nutpie",
@@ -86,6 +88,7 @@ def fit(
         tree = _sampled_whole(model, module.build(observations), sampler, progress, accept)
         tree.attrs |= provenance(model, observations.source, sampler, prob, module.UNITS)
         return _checked(tree, None, {})
+    _check_size(draws, chains, observations.n)
     given = {name: sampler[name] for name in ("draws", "tune", "chains", "seed")}
     found = draw_posterior(model, observations, **given, flat_dates=flat_dates, progress=progress)
     observations, likelihood = found.observations, found.likelihood
@@ -149,11 +152,27 @@ def _checked(tree: xr.DataTree, likelihood: Any, left: dict[str, float]) -> xr.D
     return tree
 
 
-def _check_arguments(draws: int, tune: int, chains: int, prob: float) -> None:
-    for name, got, least in (("draws", draws, 20), ("tune", tune, 1), ("chains", chains, 2)):
-        if got < least:
+def _check_arguments(draws: int, tune: int, chains: int, seed: int, prob: float) -> None:
+    fewest = max(20, chains)  # what ArviZ takes draws by chain to be, not chains by draw
+    for name, got, least, most in (
+        ("chains", chains, 2, 100),
+        ("draws", draws, fewest, 100_000),
+        ("tune", tune, fewest, 100_000),
+        ("seed", seed, 0, 2**64 - 1),
+    ):
+        if not least <= got <= most:
             raise InputError(
-                f"{name}: got {got}; expected at least {least}; leave it at its default"
+                f"{name}: got {got}; expected {least} to {most}; leave it at its default"
             )
     if not 0 < prob < 1:
         raise InputError(f"prob: got {prob:g}; expected a probability between 0 and 1, such as 0.9")
+
+
+def _check_size(draws: int, chains: int, systems: int) -> None:
+    """Refuse what would not fit into memory: what each draw says of each system is kept."""
+    if draws * chains * systems > _MOST_KEPT:
+        most = int(_MOST_KEPT / chains / systems)
+        raise InputError(
+            f"draws: got {chains} chains of {draws} for {systems} systems; expected at most "
+            f"{most} draws, which take some 4 GB; ask for fewer draws"
+        )

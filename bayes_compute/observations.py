@@ -17,6 +17,7 @@ from bayes_compute.confidence import DEFAULT_CONFIDENCE, WITHIN_FACTOR, Z90
 from bayes_compute.errors import InputError
 
 FEWEST_SYSTEMS = 5
+MOST_SYSTEMS = 5000  # whose sum over eras takes 3 GB, which grow as the square
 
 DOMAINS = ("Language", "Vision", "Games", "Speech", "Other")
 _DOMAIN_OF = {
@@ -145,8 +146,9 @@ class Observations:
         Raises
         ------
         InputError
-            A column is missing, fewer than 5 systems have a date and training compute, or no file
-            of results could hold the name of one.
+            A column is missing, fewer than 5 systems have a date and training compute, more than
+            5,000 have a date and training compute or parameters, or no file of results could hold
+            the name of one.
 
         Examples
         --------
@@ -177,6 +179,12 @@ class Observations:
                     f"systems: got the name {name!r}; expected text that a file can hold, without "
                     "NUL or half of a character; rename the system"
                 )
+        if len(kept) > MOST_SYSTEMS:
+            raise InputError(
+                f"systems: got {len(kept)} with a date and training compute or parameters; "
+                f"expected at most {MOST_SYSTEMS}; use an earlier as_of, selection="
+                '"notable" or a part of the table'
+            )
         flop, parameters = (
             np.where(known(kept, name), kept[name].to_numpy(float), np.nan)
             for name in ("training_compute_flop", "parameters")

@@ -12,6 +12,8 @@ def _probability(value: float) -> float:
     return value
 
 
+MOST_SEED = 2**64 - 1  # of nutpie
+
 Model = Annotated[str, typer.Argument(metavar="MODEL", help="A name that `models` lists.")]
 Data = Annotated[
     str | None,
@@ -31,7 +33,9 @@ Out = Annotated[
 Draws = Annotated[int, typer.Option(min=1, help="Draws kept from each chain.")]
 Tune = Annotated[int, typer.Option(min=1, help="Draws to adapt each chain.")]
 Chains = Annotated[int, typer.Option(min=2, help="Chains; R-hat compares them.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed: the same one gives the same numbers.")]
+Seed = Annotated[
+    int, typer.Option(min=0, max=MOST_SEED, help="Seed: the same one gives the same numbers.")
+]
 Ci = Annotated[float, typer.Option(callback=_probability, help="Probability of the intervals.")]
 FlatDates = Annotated[
     bool, typer.Option("--flat-dates", help="Flat priors on the transition dates.")

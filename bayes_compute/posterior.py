@@ -13,7 +13,7 @@ from bayes_compute.draws import resampled, taken
 from bayes_compute.errors import InputError
 from bayes_compute.gate import GATE, left_out
 from bayes_compute.groups import in_all_units, with_drawn
-from bayes_compute.observations import Observations
+from bayes_compute.observations import FEWEST_SYSTEMS, Observations
 
 if TYPE_CHECKING:  # slow to import
     import pymc as pm
@@ -150,9 +150,29 @@ def script(name: str) -> ModuleType:
 
 
 def seen_by(module: ModuleType, observations: Observations) -> Observations:
-    """Systems that a model takes: those with training compute, unless it says otherwise."""
-    whole = getattr(module, "USES_UNDISCLOSED", False)
-    return observations if whole else observations.with_compute
+    """Systems that a model takes: those with training compute, unless it says otherwise.
+
+    Parameters
+    ----------
+    module : module
+        A script of ``models``.
+    observations : Observations
+
+    Raises
+    ------
+    InputError
+        If the model tells regimes apart by parameters, and too few systems have any.
+    """
+    if not getattr(module, "USES_UNDISCLOSED", False):
+        return observations.with_compute
+    n = np.count_nonzero(np.isfinite(observations.log10_parameters))
+    if n < FEWEST_SYSTEMS:
+        raise InputError(
+            f"systems: got {n} of {observations.n} with parameters; expected at least "
+            f"{FEWEST_SYSTEMS}, since regimes are told apart by them; use a model of compute "
+            "alone, such as three_eras"
+        )
+    return observations
 
 
 def eras(module: ModuleType) -> dict[str, list[str]]:

@@ -17,7 +17,7 @@ from bayes_compute.cells import (
     criteria,
     date,
     flag,
-    number,
+    operations,
     precision,
     words,
 )
@@ -43,10 +43,10 @@ COLUMNS = {
     "notable": Column(flag, ["Notability criteria", "Inclusion criteria"]),
     "parameters": Column(count, ["Parameters"]),
     "training_compute_flop": Column(
-        number, ["Training compute (FLOP)", "Training compute (FLOPs)"]
+        operations, ["Training compute (FLOP)", "Training compute (FLOPs)"]
     ),
-    "training_compute_lower_flop": Column(number, ["Training compute lower bound"]),
-    "training_compute_upper_flop": Column(number, ["Training compute upper bound"]),
+    "training_compute_lower_flop": Column(operations, ["Training compute lower bound"]),
+    "training_compute_upper_flop": Column(operations, ["Training compute upper bound"]),
     "confidence": Column(words, ["Confidence"]),
     "estimation_method": Column(words, ["Training compute estimation method"]),
     "training_dataset_size": Column(count, ["Training dataset size (datapoints)"]),
@@ -124,7 +124,7 @@ def _dtype(name: str) -> str:
         return "datetime64[s]"
     if name == "notable":
         return "boolean"
-    return "float64" if COLUMNS[name].read in (number, amount, count) else "str"
+    return "float64" if COLUMNS[name].read in (operations, amount, count) else "str"
 
 
 def _header(name: str, table: Table) -> str | None:

@@ -93,6 +93,8 @@ def load_systems(
             frame["fine_tune"] & (not fine_tunes),
             "ask for fine-tunes too",
         ),
+        # Counted again, a system would speak again: intervals would shrink for nothing
+        "in the same words as another row": (frame.duplicated(), "leave out the copies"),
     }
     kept, dropped = frame, {}
     for reason, (rule, _) in rules.items():

@@ -16,6 +16,7 @@ from scipy import stats
 
 from bayes_compute.errors import InputError
 
+_LEAST_WITHIN = 0.01  # prior probability that a date falls among the systems; less is a mere tail
 _NODES = 12  # Gauss-Legendre nodes a panel
 _TAIL = 1e-13  # prior mass beyond which an unbounded cell is cut for quadrature
 _QUANTILES = 10.0 ** np.arange(-13, 0)  # of either tail, where cells are cut into panels
@@ -47,12 +48,12 @@ def around(mean: float, sd: float, year: np.ndarray, to_come: bool = False) -> A
     Raises
     ------
     InputError
-        If the systems lie where the density has practically no mass.
+        If the systems lie where the density has less than a hundredth of its mass.
     """
     low, high = float(np.min(year)), float(np.max(year))
     _check_period(low, high)
     end = np.inf if to_come else high
-    if stats.norm.sf(low, mean, sd) - stats.norm.sf(end, mean, sd) < 1e-6:
+    if stats.norm.sf(low, mean, sd) - stats.norm.sf(end, mean, sd) < _LEAST_WITHIN:
         raise InputError(
             f"the systems date from {low:.1f} to {high:.1f}, but the prior puts a transition at "
             f"{mean:g} with a standard deviation of {sd:g} years; choose systems around that date"

@@ -25,6 +25,8 @@ from bayes_compute.changepoint.statistics import REFERENCE_YEAR
 from bayes_compute.errors import InputError
 from bayes_compute.observations import Observations
 
+_MOST_TRANSITIONS = 20  # of more, cells that transitions share take minutes
+
 
 @dataclass(frozen=True)
 class ConjugatePrior:
@@ -308,7 +310,7 @@ def transitions(
     Raises
     ------
     InputError
-        If ``max_k`` is negative, or there are too few systems or dates for one era.
+        If ``max_k`` is negative or above 20, or there are too few systems or dates for one era.
 
     Examples
     --------
@@ -319,8 +321,8 @@ def transitions(
     [0.0, 0.36, 0.35, 0.2, 0.1]
     """
     observations = observations.with_compute
-    if max_k < 0:
-        raise InputError(f"max_k: got {max_k}; expected 0 or more; leave it at 4")
+    if not 0 <= max_k <= _MOST_TRANSITIONS:
+        raise InputError(f"max_k: got {max_k}; expected 0 to {_MOST_TRANSITIONS}; leave it at 4")
     if min_systems < 0 or observations.n < min_systems:
         raise InputError(
             f"min_systems: got {min_systems} with {observations.n} systems; expected 0 to "

@@ -31,8 +31,8 @@ def draw(
 ) -> dict[str, np.ndarray]:
     """Draw what was integrated out from its conditional distribution.
 
-    The drift is even within its cell; the capacity varies within its own as the log density
-    does to first order.
+    Within its cell the drift varies as its prior does; the capacity within its own as the log
+    density does to first order.
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ def _completed(
     begin, change = regimes.first[cell].T
     date = regimes.cells.draw(cell, rng)
     slope = regimes.parameters.slope[node, :, row].sum(axis=1)
-    capacity, drift = thresholds.draw(node, slope, rng)
+    capacity, drift = thresholds.draw(node, slope, regimes.prior.drift, rng)
     drawn = {
         "transition_year": date,
         "capacity": capacity,

@@ -163,7 +163,7 @@ class Thresholds:
         return np.where(np.abs(half) > 1e-4, log_sinhc, half**2 / 6)
 
     def draw(
-        self, node: np.ndarray, slope: np.ndarray, rng: np.random.Generator
+        self, node: np.ndarray, slope: np.ndarray, prior: Density, rng: np.random.Generator
     ) -> tuple[np.ndarray, np.ndarray]:
         """Draw capacity and drift within the cells of nodes.
 
@@ -171,7 +171,9 @@ class Thresholds:
         ----------
         node : ndarray of int, shape (S,)
         slope : ndarray, shape (S,)
-            Of the log density in the capacity; the drift is even.
+            Of the log density in the capacity.
+        prior : Density
+            Of the drift, as which it varies within its cell.
         rng : numpy.random.Generator
         """
         width = self.width[node]
@@ -180,7 +182,10 @@ class Thresholds:
         # Inverse of the distribution function of a density exp(steep x) between -1/2 and 1/2
         u, top = rng.random(len(node)), np.abs(steep) / 2
         inside = np.log((1 - u) * np.exp(-steep / 2 - top) + u * np.exp(steep / 2 - top)) + top
-        drift = self.drift[node] + self.drift_step * (rng.random(len(node)) - 0.5)
+        below, above = (
+            prior.cdf(self.drift[node] + side * self.drift_step / 2) for side in (-1, 1)
+        )
+        drift = prior.ppf(below + (above - below) * rng.random(len(node)))
         return self.capacity[node] + width * inside / steep, drift
 
     def ends(

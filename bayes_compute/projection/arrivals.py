@@ -12,9 +12,11 @@ last years in the table, of which it has reported E years' worth, the rate is Ga
 import numpy as np
 
 from bayes_compute.assumptions import Assumption
+from bayes_compute.errors import InputError
 from bayes_compute.observations import Observations
 
 WINDOW = 2.0  # years that the rate is taken from: before, there were fewer
+_MOST = 1e4  # systems a year: 4,000 draws of them take gigabytes
 OLDEST = 4.0  # years: of older systems none is missing
 
 ASSUMPTIONS = {
@@ -53,13 +55,24 @@ def rate(
     assumed : dict of ndarray of shape (S,)
         Draws of :data:`ASSUMPTIONS`.
     rng : numpy.random.Generator
+
+    Raises
+    ------
+    InputError
+        If so many would come that they cannot be drawn one by one.
     """
     year = observations.with_compute.year
     n = np.count_nonzero((year > as_of - WINDOW) & (year <= as_of))
     lag = assumed["reporting_lag"] / np.log(2)
     first, last = vintage - as_of, vintage - as_of + WINDOW  # ages
     exposure = WINDOW - lag * (np.exp(-first / lag) - np.exp(-last / lag))
-    return assumed["undisclosed"] * rng.gamma(n + 0.5, size=len(lag)) / exposure
+    found = assumed["undisclosed"] * rng.gamma(n + 0.5, size=len(lag)) / exposure
+    if found.max() > _MOST:
+        raise InputError(
+            f"systems to come: got {found.max():.3g} a year; expected at most {_MOST:g}; assume "
+            "fewer undisclosed, or a shorter reporting_lag"
+        )
+    return found
 
 
 def arrivals(

@@ -536,12 +536,14 @@ def test_thresholds_are_drawn_from_their_posterior(drawn):
     assert within_five_sds(count, share.sum(axis=0))
 
 
-def test_drifts_are_even_and_capacities_steep_within_their_cells(drawn):
+def test_drifts_are_as_their_prior_and_capacities_steep_within_their_cells(drawn):
     regimes, _, _, draws = drawn
     nodes, node = regimes.thresholds, nodes_of(regimes, draws)
     cell = cells_of(regimes, draws)[:, 0]
     row = np.searchsorted(regimes.kept_cells, cell)
-    assert is_uniform((draws["drift"] - nodes.drift[node]) / nodes.drift_step + 0.5)
+    middle, half, prior = nodes.drift[node], nodes.drift_step / 2, regimes.prior.drift
+    below, above = prior.cdf(middle - half), prior.cdf(middle + half)
+    assert is_uniform((prior.cdf(draws["drift"]) - below) / (above - below))
     steep = regimes.parameters.slope[node, :, row].sum(axis=1) * nodes.width[node]
     assert np.abs(steep).max() > 0.5
     place = (draws["capacity"] - nodes.capacity[node]) / nodes.width[node]
