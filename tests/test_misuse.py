@@ -83,7 +83,7 @@ UNUSABLE = {
     ),
     "less than one operation": (
         between(1995, 2024, training_compute_flop=1e-300),
-        "row 2, column 'training_compute_flop': got '1e-300'; expected a .* from 1 to 1e60",
+        "row 2, column 'training_compute_flop': got '1e-300'; expected FLOP, a count: less than one",
     ),
 }
 
