@@ -34,7 +34,7 @@ def table(year, growth=0.4, **columns):
         "system": [f"s{i}" for i in range(len(year))],
         "publication_date": day.strftime("%Y-%m-%d"),
         "training_compute_flop": 10**flop,
-        "parameters": 10**size,
+        "parameters": np.round(10**size),
         "confidence": "Likely",
         "domain": "Language",
     }
@@ -70,7 +70,10 @@ UNUSABLE = {
     "no system": (table([]), "got a header without rows; expected one row a system"),
     "one": (table([2012]), "got 1 of 1 with a date and training compute; expected at least 5"),
     "three": (table([2011, 2012, 2013]), "got 3 of 3 with a date and training compute"),
-    "in the future": (between(2080, 2090), "got no system left .60 published after 20"),
+    "in the future": (
+        between(2080, 2090, training_compute_flop=1e26),
+        "got no system left .60 published after 20",
+    ),
     "undisclosed": (some_disclosed(0), "got 0 of 60 with a date and training compute"),
     "but one undisclosed": (some_disclosed(1), "got 1 of 60 with a date and training compute"),
     "too many": (
@@ -83,7 +86,7 @@ UNUSABLE = {
     ),
     "less than one operation": (
         between(1995, 2024, training_compute_flop=1e-300),
-        "row 2, column 'training_compute_flop': got '1e-300'; expected FLOP, a count: less than one",
+        "column 'training_compute_flop': got '1e-300'; expected FLOP, a count: less than one",
     ),
 }
 

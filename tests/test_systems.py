@@ -273,7 +273,7 @@ NUMBER = "expected a positive, finite number"
 
 
 @pytest.mark.parametrize(
-    "value", ["0", "-1e20", "inf", "nan", "1e999", "1e-999", "0.9", "1e61", "1_000", "N/A"]
+    "value", ["0", "-1e20", "inf", "nan", "1e999", "1e-999", "1e61", "1_000", "N/A"]
 )
 def test_compute_that_is_not_a_positive_number(write, value):
     message = refusal(write(f"{HEADER}\n{ROW}\nBeta,2020-01-03,{value},"))
