@@ -337,7 +337,6 @@ def test_a_fit_that_fails_leaves_nothing_to_quote(command, tmp_path):
     [
         "fit one_era --data {mine} --as-of 1900-01-01",
         "fit one_era --data {mine} --ci 1.5",
-        "fit one_era --data {mine} --seed 18446744073709551616",
         "fit one_era --data {mine} --draws 100000000000",
         "report one_era --data {mine} --horizon 1900",
         "report one_era --data {mine} --horizon 99999999999999999999",
@@ -369,6 +368,14 @@ def test_a_wrong_call_is_one_line_and_status_2(command, tmp_path, monkeypatch, w
     assert err.count("\n") == 1
     assert "Traceback" not in err
     assert not list(tmp_path.glob("**/summary.json"))
+
+
+@pytest.mark.parametrize("name", ["fit", "report", "project", "compare", "calibrate", "backtest"])
+@pytest.mark.parametrize("seed", [-1, 2**64])
+def test_no_command_takes_a_seed_that_the_sampler_cannot(command, name, seed):
+    status, _, err = command(name, "one_era", "--seed", seed)
+    assert (status, err.count("\n")) == (2, 1)
+    assert "'--seed'" in err
 
 
 @pytest.mark.parametrize(
