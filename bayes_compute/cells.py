@@ -100,7 +100,8 @@ def date(cell: str) -> tuple[dt.date, str]:
                 return dt.date(int(year), 7, 1), "year"
             return dt.date(int(year), int(month), int(day or 15)), "day" if day else "month"
     except ValueError:  # such as 31 February
-        if match and int(month) > 12 >= int(day):
+        match = _DAY_FIRST.fullmatch(cell)
+        if match and int(match[2]) > 12 >= int(match[1]):
             raise CellError(
                 "YYYY-MM-DD or, in every date of the column, DD/MM/YYYY: this has the month first"
             ) from None

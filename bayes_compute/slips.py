@@ -5,6 +5,8 @@ A whole column that no systems can have is refused. Of single systems, and where
 a note says so: published tables hold such figures too, which later ones revise.
 """
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 
@@ -86,7 +88,8 @@ def unit_slips(systems: pd.DataFrame, file: str, columns: dict[str, str | None])
             amounts(systems, "hardware_utilization") > 1
         ),
     }
-    return [_note(systems["system"][which], text) for text, which in notes.items() if which.any()]
+    name: Any = systems["system"]
+    return [_note(name[which], text) for text, which in notes.items() if which.any()]
 
 
 def _check_columns(file: str, columns: dict[str, str | None], beyond: float, each: float) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import h5py
 import numpy as np
 import xarray as xr
+from h5py import h5o  # pyright: ignore[reportAttributeAccessIssue]
 
 from bayes_compute.errors import InputError
 
@@ -18,7 +19,7 @@ _DRAWN = ("chain", "draw")
 _OBJECTS = ("data", "sampler", "versions", "diagnostics", "priors", "units")
 # What is read off a fit of systems, with the dimensions besides those of draws; and what is read
 # where a variable shows that it is a model of parameters too, or of a capacity.
-_VARIABLES: dict[str, dict[str, tuple[str, ...]]] = {
+_VARIABLES: dict[str, Any] = {
     "sigma": dict.fromkeys(("growth", "growth_factor", "level", "sigma"), ("era",))
     | {"offset": ("domain",), "growth_mean": (), "growth_sd": ()},
     "parameters_sd": dict.fromkeys(
@@ -106,7 +107,7 @@ def _held_elsewhere(path: Path) -> str:
 
     def of_object(name: str, item: Any) -> str | None:
         nonlocal declared
-        if h5py.h5o.get_info(item.id).rc > 1:
+        if h5o.get_info(item.id).rc > 1:
             return f"{name!r} in two places"
         if isinstance(item, h5py.Dataset):
             if item.external or item.is_virtual:
@@ -204,7 +205,7 @@ def _faults_of_systems(tree: xr.DataTree) -> Iterator[str]:
         yield "systems of a domain that is not there"
     if (
         era is None
-        or dict(era.sizes) != {dim: posterior.sizes[dim] for dim in _DRAWN} | dict(names.sizes)
+        or dict(era.sizes) != {dim: posterior.sizes[dim] for dim in _DRAWN} | dict(systems.sizes)
         or era.dtype.kind not in "iu"
         or not np.all((era >= 0) & (era < posterior.sizes["era"]))
     ):
@@ -227,7 +228,7 @@ def _faults_of_projection(tree: xr.DataTree) -> Iterator[str]:
         values = projected.get(name)
         if values is None or {*values.dims} != {"sample", "date"} or values.dtype.kind != "f":
             yield f"projection/{name} of other dimensions"
-        if not np.isfinite(values).all():
+        elif not np.isfinite(values).all():
             yield f"projection/{name} with numbers that are not finite"
     if projected["date"].dtype.kind != "M" or projected["binding"].dtype.kind != "i":
         yield "dates or what binds in another form"

@@ -5,7 +5,7 @@ import sys
 import time
 
 import numpy as np
-import stan
+import stan  # pyright: ignore[reportMissingImports]
 
 PROGRAM = """
 functions {

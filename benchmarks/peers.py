@@ -98,14 +98,15 @@ def stan(systems: Observations) -> dict[str, Any]:
     ours = {"date": "transition_year", "deviation": "offset"}  # `offset` is a word of Stan's own
     draws = {}
     for name, values in found.items():  # (..., chain and draw), chains varying fastest
-        values, name = values.reshape(-1, DRAWS, CHAINS), ours.get(name, name)
-        draws[name] = (("chain", "draw", name + "_at"), values.transpose(2, 1, 0))
+        label = ours.get(name) or name
+        each = values.reshape(-1, DRAWS, CHAINS).transpose(2, 1, 0)
+        draws[label] = (("chain", "draw", f"{label}_at"), each)
     return _of_draws(xr.Dataset(draws), took) | {"compiling": compiling}
 
 
 def rbeast(systems: Observations) -> dict[str, Any]:
     """Bayesian trends with a number of transitions of its own, at most 4."""
-    import Rbeast
+    import Rbeast  # pyright: ignore[reportMissingImports]
 
     took, found = _timed(
         lambda: Rbeast.beast_irreg(
@@ -120,7 +121,7 @@ def rbeast(systems: Observations) -> dict[str, Any]:
 
 def piecewise(systems: Observations) -> dict[str, Any]:
     """Muggeo's iteration with bootstrap restarts."""
-    from piecewise_regression import Fit
+    from piecewise_regression import Fit  # pyright: ignore[reportMissingImports]
 
     np.random.seed(1)
     took, found = _timed(lambda: Fit(systems.year, systems.log10_flop, n_breakpoints=2))
@@ -137,7 +138,7 @@ def piecewise(systems: Observations) -> dict[str, Any]:
 
 def pwlf(systems: Observations) -> dict[str, Any]:
     """Least squares by differential evolution; no intervals."""
-    from pwlf import PiecewiseLinFit
+    from pwlf import PiecewiseLinFit  # pyright: ignore[reportMissingImports]
 
     took, found = _timed(lambda: PiecewiseLinFit(systems.year, systems.log10_flop, seed=1).fit(3))
     return {"seconds": took, "dates": np.array([[np.nan, date, np.nan] for date in found[1:-1]])}

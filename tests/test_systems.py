@@ -288,7 +288,9 @@ def test_text_in_a_number_column(write, value):
     assert "expected a finite number of 0 or more" in message
 
 
-@pytest.mark.parametrize("value", ["soon", "2020-02-30", "13/25/2022", "20220101", "1022-01-01"])
+@pytest.mark.parametrize(
+    "value", ["soon", "2020-02-30", "13/25/2022", "2019-13", "20220101", "1022-01-01"]
+)
 def test_text_that_is_no_date(write, value):
     message = refusal(write(f"{HEADER}\nBeta,{value},1e20,"))
     assert f"row 2, column 'publication_date': got '{value}'" in message
