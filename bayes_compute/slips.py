@@ -86,7 +86,8 @@ def unit_slips(systems: pd.DataFrame, file: str, columns: dict[str, str | None])
             amounts(systems, "hardware_utilization") > 1
         ),
     }
-    return [_note(systems["system"][which], text) for text, which in notes.items() if which.any()]
+    names = systems["system"].to_numpy()
+    return [_note([*names[which]], text) for text, which in notes.items() if which.any()]
 
 
 def _check_columns(file: str, columns: dict[str, str | None], beyond: float, each: float) -> None:
@@ -129,6 +130,6 @@ def _median(values: np.ndarray) -> float:
     return float(np.median(values)) if len(values) >= FEWEST_SYSTEMS else np.nan
 
 
-def _note(names: pd.Series, text: str) -> str:
+def _note(names: list[str], text: str) -> str:
     more = ", ..." if len(names) > _NAMED else ""
     return f"{len(names)} {text}: {', '.join(map(shown, names[:_NAMED]))}{more}"
