@@ -90,8 +90,14 @@ def date(cell: str) -> tuple[dt.date, str]:
     CellError
         If it is not such a date.
     """
+    if (match := _DAY_FIRST.fullmatch(cell)) and int(match[2]) > 12 >= int(match[1]):
+        raise CellError(
+            "YYYY-MM-DD or, in every date of the column, DD/MM/YYYY: this has the month first"
+        )
+    if _SHORT_YEAR.fullmatch(cell):
+        raise CellError("a year of four digits, as in 2021-02-13")
     try:
-        if match := _DAY_FIRST.fullmatch(cell):
+        if match:
             day, month, year = map(int, match.groups())
             return dt.date(year, month, day), "day first"
         if match := _ISO.fullmatch(cell):
@@ -99,12 +105,6 @@ def date(cell: str) -> tuple[dt.date, str]:
             if month is None:
                 return dt.date(int(year), 7, 1), "year"
             return dt.date(int(year), int(month), int(day or 15)), "day" if day else "month"
-    except ValueError:  # such as 31 February
-        match = _DAY_FIRST.fullmatch(cell)
-        if match and int(match[2]) > 12 >= int(match[1]):
-            raise CellError(
-                "YYYY-MM-DD or, in every date of the column, DD/MM/YYYY: this has the month first"
-            ) from None
-    if _SHORT_YEAR.fullmatch(cell):
-        raise CellError("a year of four digits, as in 2021-02-13")
+    except ValueError:
+        pass  # such as 31 February
     raise CellError("a date of 1900 to 2099 as YYYY-MM-DD, DD/MM/YYYY, YYYY-MM or YYYY")

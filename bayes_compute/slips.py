@@ -5,8 +5,6 @@ A whole column that no systems can have is refused. Of single systems, and where
 a note says so: published tables hold such figures too, which later ones revise.
 """
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
@@ -88,8 +86,8 @@ def unit_slips(systems: pd.DataFrame, file: str, columns: dict[str, str | None])
             amounts(systems, "hardware_utilization") > 1
         ),
     }
-    name: Any = systems["system"]
-    return [_note(name[which], text) for text, which in notes.items() if which.any()]
+    names = systems["system"].to_numpy()
+    return [_note([*names[which]], text) for text, which in notes.items() if which.any()]
 
 
 def _check_columns(file: str, columns: dict[str, str | None], beyond: float, each: float) -> None:
@@ -132,6 +130,6 @@ def _median(values: np.ndarray) -> float:
     return float(np.median(values)) if len(values) >= FEWEST_SYSTEMS else np.nan
 
 
-def _note(names: pd.Series, text: str) -> str:
+def _note(names: list[str], text: str) -> str:
     more = ", ..." if len(names) > _NAMED else ""
     return f"{len(names)} {text}: {', '.join(map(shown, names[:_NAMED]))}{more}"
