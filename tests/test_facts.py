@@ -367,7 +367,7 @@ def test_vintage_loads_as_a_table_of_systems(name):
     rows = load_facts("system-vintages")["vintage"] == pd.Timestamp(vintage)
     copies = systems.attrs["report"]["dropped"].get("in the same words as another row", 0)
     assert rows.sum() == count + copies
-    assert f"{count} systems, {notable} of them notable" in shipped()[name]["description"]
+    assert f"{count + copies} systems, {notable} of them notable" in shipped()[name]["description"]
 
 
 def test_an_estimate_was_revised_between_vintages():
