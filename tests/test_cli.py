@@ -87,6 +87,7 @@ def test_version():
 def test_help_names_every_command_and_loads_nothing_heavy():
     code = f"""
 import sys
+from bayes_compute.cli import main
 try:
     main(["--help"])
 finally:
