@@ -3,6 +3,8 @@
 import numpy as np
 import xarray as xr
 
+_ALIKE = 0.1  # sd of log weights
+
 
 def count(posterior: xr.Dataset) -> int:
     """Number of draws S, of all chains together."""
@@ -51,7 +53,9 @@ def resampled(
 ) -> tuple[np.ndarray, dict[str, float]]:
     """Resample draws in proportion to their weights, chain by chain.
 
-    Weights are Pareto smoothed (Vehtari et al. 2024, arXiv:1507.02646); copies of a draw stay side
+    Weights are Pareto smoothed (Vehtari et al. 2024, arXiv:1507.02646), unless they are so much
+    alike that they cost a hundredth of the effective sample size at most, whatever the form of
+    their tail; copies of a draw stay side
     by side, so that the effective sample size counts them as what they are.
 
     Parameters
@@ -66,17 +70,20 @@ def resampled(
     number : ndarray of int, shape (chains, draws)
         Of the draws to take, counted chain by chain from 0.
     diagnostics : dict
-        ``pareto_k``, where weights differ.
+        ``pareto_k``, where weights were smoothed.
     """
     every = np.arange(shape[0] * shape[1]).reshape(shape)
     if np.ptp(log_weight) == 0:
         return every, {}
-    from arviz_stats.base.array import array_stats
+    smoothed, diagnostics = log_weight, {}
+    if np.std(log_weight) > _ALIKE:
+        from arviz_stats.base.array import array_stats
 
-    smoothed, pareto_k = array_stats.psislw(-log_weight)
+        smoothed, pareto_k = array_stats.psislw(-log_weight)
+        diagnostics["pareto_k"] = float(pareto_k)
     number = []
     for mine, part in zip(every, smoothed.reshape(shape), strict=True):
         cumulative = np.cumsum(np.exp(part - part.max()))
         even = (np.arange(len(mine)) + rng.random()) / len(mine)
         number.append(mine[np.searchsorted(cumulative, even * cumulative[-1])])
-    return np.stack(number), {"pareto_k": float(pareto_k)}
+    return np.stack(number), diagnostics

@@ -108,7 +108,9 @@ def draw_posterior(
         if without:
             missed = drawn.pop("log_likelihood") - log_likelihoods(to_sample, at)
         sampled_without = float(np.std(missed))
-        if sampled_without <= GATE["sampled_without"] or without < _LEAST:
+        tail = resampled(missed, (chains, draws), rng)[1].get("pareto_k", 0.0)
+        mended = sampled_without <= GATE["sampled_without"] and tail <= GATE["pareto_k"]
+        if mended or without < _LEAST:
             break
         without /= 10  # what was left out turns out to matter
     log_weight = missed + drawn.pop("log_weight", 0.0)

@@ -59,3 +59,12 @@ def test_draws_are_resampled_in_proportion_to_their_weights():
     usual = log_weight < np.quantile(log_weight, 0.8)
     assert np.all(np.abs(count - expected)[usual] < 1.1)
     assert resampled(np.zeros(8), (2, 4), rng)[0].tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
+
+
+def test_weights_that_are_alike_are_not_judged_by_their_tail():
+    rng = np.random.default_rng(2)
+    log_tail = 1.2 * rng.standard_exponential(2000)  # Pareto k of 1.2
+    kept, found = resampled(np.log1p(1e-5 * np.exp(log_tail)), (2, 1000), rng)
+    assert found == {}
+    assert len(np.unique(kept)) > 1900
+    assert resampled(log_tail, (2, 1000), rng)[1]["pareto_k"] > 0.7

@@ -167,7 +167,8 @@ def test_the_model_adds_its_priors_to_the_likelihood(flat_dates):
         mode=MODES["Python"],
         on_unused_input="ignore",
     )(**point)  # fmt: skip
-    regression = three_eras.regression(observations(), flat_dates).focused(0.005)
+    regression = three_eras.regression(observations(), flat_dates)
+    regression = regression.focused(regression.SAMPLED_WITHOUT)
     at = Hyperparameters(float(point["growth_mean"]), float(growth_sd), offset)
     value, _ = regression.log_likelihood(at)
     assert total == pytest.approx(value + sum(map(np.sum, priors)), rel=1e-10)
