@@ -270,6 +270,12 @@ def within(group, change):
     return changed
 
 
+def unnamed(tree):
+    """Take away the names of domains."""
+    for group in ("prior", "posterior"):
+        tree[group] = tree[group].dataset.drop_vars("domain")
+
+
 def values(group, name, change):
     """Change a variable of a group."""
     return within(group, lambda d: d.assign({name: change(d[name])}))
@@ -319,6 +325,12 @@ def attr(**values):
         (values("constant_data", "domain_index", lambda v: v + 9), "systems of a domain"),
         (values("constant_data", "variance", lambda v: -v), "log10 FLOP"),
         (within("constant_data", lambda d: d.assign_coords(system=["a"] * N_SYSTEMS)), "systems"),
+        (within("posterior", lambda d: d.drop_vars([*d.data_vars])), "a group posterior without"),
+        (unnamed, "no coordinate domain"),
+        (values("posterior", "growth_sd", lambda v: v + 1e300), "posterior/growth_sd that are"),
+        (within("constant_data", lambda d: d.drop_vars("system")), "systems without names"),
+        (values("constant_data", "year", lambda v: (v.dims, v.to_numpy()[::-1])), "years of"),
+        (values("constant_data", "year", lambda v: v - 200), "years of"),
         (within("membership", lambda d: d + 9), "systems of an era"),
         (within("membership", lambda d: d.isel(system=slice(9))), "systems of an era"),
     ],
@@ -446,9 +458,12 @@ def test_the_form_of_a_projection_is_checked(tmp_path, no_ceilings, monkeypatch)
         ("projection", lambda d: d.assign(record=d["record"] + 1), "draws that projection.json is"),
         ("projection", lambda d: d.assign_attrs(unknown="{}"), "an attribute unknown"),
         ("projection", lambda d: d.assign_coords(date=range(d.sizes["date"])), "dates or what"),
+        ("ceilings", lambda d: None, "no group ceilings"),
+        ("records", lambda d: d.drop_vars("system"), "records/system of other"),
         ("records", lambda d: d.assign(since=d["since"] | True), "no record"),
     ):
-        other = xr.DataTree.from_dict(kept | {name: change(kept[name])})
+        changed = kept | {name: change(kept[name])}
+        other = xr.DataTree.from_dict({n: d for n, d in changed.items() if d is not None})
         (out / "projection.nc").write_bytes(netcdf(other))
         with pytest.raises(bc.InputError, match=rf"projection\.nc: got {message}"):
             read_projected(out)
