@@ -23,6 +23,7 @@ from bayes_compute.keys import draws_hash
 from bayes_compute.posterior import script
 from bayes_compute.report import write_fit, write_projection, write_report
 from bayes_compute.results_folder import read_fit, read_projected
+from bayes_compute.stored import read_projection
 
 NAMES = {
     "HTML": '</script><img src=x onerror=alert(1)><a href="javascript:alert(2)">',
@@ -455,7 +456,6 @@ def test_the_form_of_a_projection_is_checked(tmp_path, no_ceilings, monkeypatch)
     for name, change, message in (
         ("projection", lambda d: d.drop_vars("record"), "projection/record of other"),
         ("projection", lambda d: d.assign(record=d["record"] * np.nan), "projection/record with"),
-        ("projection", lambda d: d.assign(record=d["record"] + 1), "draws that projection.json is"),
         ("projection", lambda d: d.assign_attrs(unknown="{}"), "an attribute unknown"),
         ("projection", lambda d: d.assign_coords(date=range(d.sizes["date"])), "dates or what"),
         ("ceilings", lambda d: None, "no group ceilings"),
@@ -466,4 +466,8 @@ def test_the_form_of_a_projection_is_checked(tmp_path, no_ceilings, monkeypatch)
         other = xr.DataTree.from_dict({n: d for n, d in changed.items() if d is not None})
         (out / "projection.nc").write_bytes(netcdf(other))
         with pytest.raises(bc.InputError, match=rf"projection\.nc: got {message}"):
-            read_projected(out)
+            read_projection(out / "projection.nc")
+    kept["projection"] = kept["projection"].assign(record=kept["projection"]["record"] + 1)
+    (out / "projection.nc").write_bytes(netcdf(xr.DataTree.from_dict(kept)))
+    with pytest.raises(bc.InputError, match=r"projection\.nc: got draws that projection\.json is"):
+        read_projected(out)
