@@ -19,7 +19,7 @@ _DRAWN = ("chain", "draw")
 _OBJECTS = ("data", "sampler", "versions", "diagnostics", "priors", "units")
 # What is read off a fit of systems, with the dimensions besides those of draws; and what is read
 # where a variable shows that it is a model of parameters too, or of a capacity.
-_VARIABLES: dict[str, Any] = {
+_VARIABLES: dict[str, dict[str, Any]] = {
     "sigma": dict.fromkeys(("growth", "growth_factor", "level", "sigma"), ("era",))
     | {"offset": ("domain",), "growth_mean": (), "growth_sd": ()},
     "parameters_sd": dict.fromkeys(
@@ -189,8 +189,10 @@ def _faults_of_systems(tree: xr.DataTree) -> Iterator[str]:
         values = systems[name].to_numpy()
         if values.dtype.kind not in "fiu" or np.any(np.abs(values) > 10 * _LARGEST):
             yield f"constant_data/{name} that are no numbers of systems"
-    names = systems.get("system")
-    if names is None or not names.to_index().is_unique or not len(names):
+    if "system" not in systems.coords:
+        yield "systems without names"
+    names = systems["system"]
+    if not names.to_index().is_unique or not len(names):
         yield "systems that are not told apart"
     year, domain = systems["year"].to_numpy(), systems["domain_index"].to_numpy()
     if not (np.all((year >= 1900) & (year < 2200)) and np.all(np.diff(year) >= 0)):
@@ -225,10 +227,10 @@ def _faults_of_projection(tree: xr.DataTree) -> Iterator[str]:
             yield f"no group {name}"
     projected, records = tree["projection"].dataset, tree["records"].dataset
     for name in (*ESTIMANDS, *({"random_walk"} & {*projected})):
-        values = projected.get(name)
-        if values is None or {*values.dims} != {"sample", "date"} or values.dtype.kind != "f":
+        if name not in projected or {*projected[name].dims} != {"sample", "date"}:
             yield f"projection/{name} of other dimensions"
-        elif not np.isfinite(values).all():
+        values = projected[name]
+        if values.dtype.kind != "f" or not np.isfinite(values).all():
             yield f"projection/{name} with numbers that are not finite"
     if projected["date"].dtype.kind != "M" or projected["binding"].dtype.kind != "i":
         yield "dates or what binds in another form"

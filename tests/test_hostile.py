@@ -23,6 +23,7 @@ from bayes_compute.keys import draws_hash
 from bayes_compute.posterior import script
 from bayes_compute.report import write_fit, write_projection, write_report
 from bayes_compute.results_folder import read_fit, read_projected, sha256
+from bayes_compute.stored import read_projection
 
 NAMES = {
     "HTML": '</script><img src=x onerror=alert(1)><a href="javascript:alert(2)">',
@@ -281,6 +282,12 @@ def within(group, change):
     return changed
 
 
+def unnamed(tree):
+    """Take away the names of domains."""
+    for group in ("prior", "posterior"):
+        tree[group] = tree[group].dataset.drop_vars("domain")
+
+
 def values(group, name, change):
     """Change a variable of a group."""
     return within(group, lambda d: d.assign({name: change(d[name])}))
@@ -330,6 +337,12 @@ def attr(**values):
         (values("constant_data", "domain_index", lambda v: v + 9), "systems of a domain"),
         (values("constant_data", "variance", lambda v: -v), "log10 FLOP"),
         (within("constant_data", lambda d: d.assign_coords(system=["a"] * N_SYSTEMS)), "systems"),
+        (within("posterior", lambda d: d.drop_vars([*d.data_vars])), "a group posterior without"),
+        (unnamed, "no coordinate domain"),
+        (values("posterior", "growth_sd", lambda v: v + 1e300), "posterior/growth_sd that are"),
+        (within("constant_data", lambda d: d.drop_vars("system")), "systems without names"),
+        (values("constant_data", "year", lambda v: (v.dims, v.to_numpy()[::-1])), "years of"),
+        (values("constant_data", "year", lambda v: v - 200), "years of"),
         (within("membership", lambda d: d + 9), "systems of an era"),
         (within("membership", lambda d: d.isel(system=slice(9))), "systems of an era"),
     ],
@@ -459,13 +472,19 @@ def test_the_form_of_a_projection_is_checked(tmp_path, no_ceilings, monkeypatch)
     for name, change, message in (
         ("projection", lambda d: d.drop_vars("record"), "projection/record of other"),
         ("projection", lambda d: d.assign(record=d["record"] * np.nan), "projection/record with"),
-        ("projection", lambda d: d.assign(record=d["record"] + 1), "draws that projection.json is"),
         ("projection", lambda d: d.assign_attrs(unknown="{}"), "an attribute unknown"),
         ("projection", lambda d: d.assign_coords(date=range(d.sizes["date"])), "dates or what"),
+        ("ceilings", lambda d: None, "no group ceilings"),
+        ("records", lambda d: d.drop_vars("system"), "records/system of other"),
         ("records", lambda d: d.assign(since=d["since"] | True), "no record"),
     ):
-        other = xr.DataTree.from_dict(kept | {name: change(kept[name])})
+        changed = kept | {name: change(kept[name])}
+        other = xr.DataTree.from_dict({n: d for n, d in changed.items() if d is not None})
         (out / "projection.nc").write_bytes(netcdf(other))
         seal(out)
         with pytest.raises(bc.InputError, match=rf"projection\.nc: got {message}"):
-            read_projected(out)
+            read_projection(out / "projection.nc")
+    kept["projection"] = kept["projection"].assign(record=kept["projection"]["record"] + 1)
+    (out / "projection.nc").write_bytes(netcdf(xr.DataTree.from_dict(kept)))
+    with pytest.raises(bc.InputError, match=r"projection\.nc: got draws that projection\.json is"):
+        read_projected(out)
