@@ -213,9 +213,11 @@ def _check_hash(folder: Path, name: str) -> None:
     """Refuse a result that is not as the run wrote it."""
     hashes = (read_json(folder / DIAGNOSTICS) or {}).get("sha256")
     try:
-        found = (folder / name).read_bytes()
+        found = (folder / name).read_bytes() if (folder / name).is_file() else None
     except OSError:
-        raise InputError(f"{folder}: got no readable {name}; {_EXPECTED}") from None
+        found = None
+    if found is None:  # of a pipe one would wait for ever
+        raise InputError(f"{folder}: got no readable {name}; {_EXPECTED}")
     if not isinstance(hashes, dict) or hashes.get(name) != sha256(found):
         raise InputError(
             f"{folder / name}: got a file whose hash is not in {DIAGNOSTICS}; expected the "
