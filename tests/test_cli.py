@@ -69,7 +69,9 @@ def csv(tmp_path):
     lines = (ROOT / "data" / "systems_2025-08.csv").read_text(encoding="utf-8").splitlines()
     dated = [line for line in lines[1:] if re.search(r"^[^,\"\n]+,\d{4}-\d\d-\d\d,", line)]
     path = tmp_path / "mine.csv"
-    path.write_text("\n".join([lines[0], *dated[:400]]) + "\n", encoding="utf-8")
+    path.write_text(
+        "\n".join([lines[0], *dated[:: len(dated) // 400][:400]]) + "\n", encoding="utf-8"
+    )
     return path
 
 
