@@ -65,13 +65,11 @@ def fake_fit(monkeypatch, datatree, no_ceilings):
 
 @pytest.fixture
 def csv(tmp_path):
-    """A small table in the shipped schema, with a name that is no plain text."""
+    """Every other system of the newest table, in the shipped schema: enough to be fitted."""
     lines = (ROOT / "data" / "systems_2025-08.csv").read_text(encoding="utf-8").splitlines()
     dated = [line for line in lines[1:] if re.search(r"^[^,\"\n]+,\d{4}-\d\d-\d\d,", line)]
     path = tmp_path / "mine.csv"
-    path.write_text(
-        "\n".join([lines[0], *dated[:: len(dated) // 400][:400]]) + "\n", encoding="utf-8"
-    )
+    path.write_text("\n".join([lines[0], *dated[::2]]) + "\n", encoding="utf-8")
     return path
 
 
