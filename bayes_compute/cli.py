@@ -16,13 +16,11 @@ from bayes_compute.flop_command import flop
 from bayes_compute.jobs import (
     backtest_into,
     calibrate_into,
-    complain,
     fit_into,
     load,
     models_by_line,
     project_into,
     since_then,
-    tell,
 )
 from bayes_compute.options import (
     AsOf,
@@ -44,6 +42,7 @@ from bayes_compute.options import (
     Tune,
     Workers,
 )
+from bayes_compute.terminal import complain, tell
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 

@@ -48,15 +48,37 @@ def shuffled(posterior: xr.Dataset, n: int, rng: np.random.Generator) -> xr.Data
     return taken(posterior, number[None])
 
 
+def smoothed(log_weight: np.ndarray) -> tuple[np.ndarray, dict[str, float]]:
+    """Pareto smooth weights (Vehtari et al. 2024, arXiv:1507.02646).
+
+    Weights so much alike that they cost a hundredth of the effective sample size at most are left
+    as they are, whatever the form of their tail.
+
+    Parameters
+    ----------
+    log_weight : ndarray, shape (S,)
+
+    Returns
+    -------
+    log_weight : ndarray, shape (S,)
+    diagnostics : dict
+        ``pareto_k``, where weights were smoothed.
+    """
+    if np.std(log_weight) <= _ALIKE:
+        return log_weight, {}
+    from arviz_stats.base.array import array_stats
+
+    found, pareto_k = array_stats.psislw(-log_weight)
+    return found, {"pareto_k": float(pareto_k)}
+
+
 def resampled(
     log_weight: np.ndarray, shape: tuple[int, int], rng: np.random.Generator
 ) -> tuple[np.ndarray, dict[str, float]]:
     """Resample draws in proportion to their weights, chain by chain.
 
-    Weights are Pareto smoothed (Vehtari et al. 2024, arXiv:1507.02646), unless they are so much
-    alike that they cost a hundredth of the effective sample size at most, whatever the form of
-    their tail; copies of a draw stay side
-    by side, so that the effective sample size counts them as what they are.
+    Weights are :func:`smoothed`; copies of a draw stay side by side, so that the effective sample
+    size counts them as what they are.
 
     Parameters
     ----------
@@ -70,19 +92,14 @@ def resampled(
     number : ndarray of int, shape (chains, draws)
         Of the draws to take, counted chain by chain from 0.
     diagnostics : dict
-        ``pareto_k``, where weights were smoothed.
+        Of :func:`smoothed`.
     """
     every = np.arange(shape[0] * shape[1]).reshape(shape)
     if np.ptp(log_weight) == 0:
         return every, {}
-    smoothed, diagnostics = log_weight, {}
-    if np.std(log_weight) > _ALIKE:
-        from arviz_stats.base.array import array_stats
-
-        smoothed, pareto_k = array_stats.psislw(-log_weight)
-        diagnostics["pareto_k"] = float(pareto_k)
+    log_weight, diagnostics = smoothed(log_weight)
     number = []
-    for mine, part in zip(every, smoothed.reshape(shape), strict=True):
+    for mine, part in zip(every, log_weight.reshape(shape), strict=True):
         cumulative = np.cumsum(np.exp(part - part.max()))
         even = (np.arange(len(mine)) + rng.random()) / len(mine)
         number.append(mine[np.searchsorted(cumulative, even * cumulative[-1])])

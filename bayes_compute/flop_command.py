@@ -4,8 +4,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from bayes_compute.jobs import tell
 from bayes_compute.options import Ci
+from bayes_compute.terminal import tell
 
 
 def _given(help: str, *names: str, metavar: str = "NUMBER") -> typer.models.OptionInfo:

@@ -1,8 +1,6 @@
 """What the commands do that take a while: load, fit, project, and write."""
 
 import json
-import os
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -10,7 +8,7 @@ from pathlib import Path
 import typer
 
 from bayes_compute.errors import InputError, NotConverged, Unfinished
-from bayes_compute.escaping import escape_lines
+from bayes_compute.terminal import complain, tell
 
 
 def load(data: str | None, as_of: str | None, selection: str | None, fine_tunes: bool):
@@ -290,24 +288,3 @@ def _or_failure(fitted: Callable):
         return fitted()
     except NotConverged as failure:
         return failure
-
-
-def tell(text: str) -> None:
-    """Lines on standard output, whatever the names in them hold."""
-    try:
-        typer.echo(escape_lines(text))
-    except BrokenPipeError:  # of a reader that has seen enough
-        raise
-    except OSError as error:
-        # What could not be written would be tried, and complained of, again at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise InputError(
-            f"standard output: got {error.strerror!r}; expected one that can be written to; "
-            "choose another"
-        ) from error
-
-
-def complain(message: object) -> None:
-    """One line on standard error, whatever the message holds."""
-    line = "".join(c if c.isprintable() else " " for c in str(message))
-    typer.echo(f"bayes-compute: {' '.join(line.split())}", err=True)

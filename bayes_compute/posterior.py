@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 
 from bayes_compute.changepoint.hyperparameters import hyperparameters, log_likelihoods
-from bayes_compute.draws import resampled, taken
+from bayes_compute.draws import resampled, smoothed, taken
 from bayes_compute.errors import InputError
 from bayes_compute.gate import GATE, left_out
 from bayes_compute.groups import in_all_units, with_drawn
@@ -108,7 +108,7 @@ def draw_posterior(
         if without:
             missed = drawn.pop("log_likelihood") - log_likelihoods(to_sample, at)
         sampled_without = float(np.std(missed))
-        tail = resampled(missed, (chains, draws), rng)[1].get("pareto_k", 0.0)
+        tail = smoothed(missed)[1].get("pareto_k", 0.0)
         mended = sampled_without <= GATE["sampled_without"] and tail <= GATE["pareto_k"]
         if mended or without < _LEAST:
             break

@@ -171,7 +171,14 @@ def test_dates_piled_up_at_the_last_system_are_refused(dt, observations):
     assert any("piled up at" in row["what"] for row in failures), failures
 
 
-def test_what_was_left_out_is_taken_in_if_it_turns_out_to_matter(observations, monkeypatch):
+@pytest.mark.parametrize(
+    "first",
+    [
+        np.arange(40.0),  # of a large sd
+        -np.log1p(1e-3 * (1 - (np.arange(40) + 0.5) / 40) ** -2.0),  # of a small one, Pareto k of 1
+    ],
+)
+def test_what_was_left_out_is_taken_in_if_it_turns_out_to_matter(observations, monkeypatch, first):
     asked, focused = [], CollapsedRegression.focused
 
     def noted(self, without, draws=None):
@@ -180,7 +187,7 @@ def test_what_was_left_out_is_taken_in_if_it_turns_out_to_matter(observations, m
         return focused(self, without, draws)
 
     monkeypatch.setattr(CollapsedRegression, "focused", noted)
-    missed = iter([np.arange(40.0), np.zeros(40)])
+    missed = iter([first, np.zeros(40)])
     monkeypatch.setattr(
         posterior,
         "log_likelihoods",
