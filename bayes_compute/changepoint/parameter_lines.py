@@ -17,9 +17,8 @@ from bayes_compute.changepoint.threads import in_threads
 from bayes_compute.changepoint.thresholds import SIDE, Thresholds
 from bayes_compute.observations import Observations
 
-_REFINED = 1e-3  # probability of all whose parameters are left to Laplace's approximation
-_NODES, _LOG_WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
-_LOG_WEIGHTS = np.log(_LOG_WEIGHTS / _LOG_WEIGHTS.sum())
+_REFINED = 1e-2  # probability of all whose parameters are left to Laplace's approximation
+_MANY = 40  # systems, whose posterior is so close to normal that fewer nodes do
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,8 +88,7 @@ class ParameterLines:
         empty = np.empty(len(first))
         found = cls(x, p, threshold, above, first, mean, sd, empty, late, line, slope)
         early = [
-            truncated.quadrature(mean[DIY].copy(), *found.systems(DIY, g, 0), _NODES, _LOG_WEIGHTS)
-            for g in range(len(first))
+            _quadrature(mean[DIY].copy(), *found.systems(DIY, g, 0)) for g in range(len(first))
         ]
         return replace(found, early=np.array(early))
 
@@ -106,6 +104,15 @@ class ParameterLines:
             line=self.line[nodes][:, :, cells],
             slope=self.slope[nodes][:, :, cells],
         )
+
+    def n_systems(self, k: int) -> np.ndarray:
+        """Number of one regime's systems, given cell and threshold, shape (G, H)."""
+        if k == DIY:
+            return np.broadcast_to(self.first[:, None], (len(self.first), len(self.above)))
+        mine = self.above == (k == BESPOKE)
+        from_each = np.zeros((len(mine), len(self.x) + 1), dtype=int)
+        from_each[:, :-1] = np.cumsum(mine[:, ::-1], axis=1)[:, ::-1]
+        return from_each[:, self.first].T
 
     def systems(self, k: int, g: int, h: int) -> tuple:
         """What :mod:`truncated` takes of one regime's systems, given cell and threshold."""
@@ -128,21 +135,33 @@ class ParameterLines:
         n_without = np.searchsorted(np.cumsum(probability.ravel()[order]), _REFINED)
         pairs = [divmod(int(pair), probability.shape[1]) for pair in order[n_without:]]
         wanted = {}  # cells between which no system lies on this side have the same evidence
-        for g, h in pairs:
-            for k in (CLOUD, BESPOKE):
-                n_members = len(self.systems(k, g, h)[0])
-                wanted.setdefault((k, h, n_members), []).append(g)
+        for k in (CLOUD, BESPOKE):
+            n_systems = self.n_systems(k)
+            for g, h in pairs:
+                wanted.setdefault((k, h, n_systems[g, h]), []).append(g)
         late, slope = self.late.copy(), self.slope.copy()
 
         def refine(item: tuple) -> None:
             (k, h, _), rows = item
             at = self.mode(k, rows[0], h)
             x, p, edge, side, *prior = self.systems(k, rows[0], h)
-            late[h, k - 1, rows] = truncated.quadrature(
-                at, x, p, edge, side, *prior, _NODES, _LOG_WEIGHTS
-            )
+            late[h, k - 1, rows] = _quadrature(at, x, p, edge, side, *prior)
             slope[h, k - 1, rows] = truncated.edge_slope(at, x, edge, side)
 
         with ThreadPoolExecutor() as pool:
             list(pool.map(refine, wanted.items()))
         return replace(self, late=late, slope=slope)
+
+
+def _nodes(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Nodes of the standard normal distribution, and their log weights."""
+    node, weight = np.polynomial.hermite_e.hermegauss(n)
+    return node, np.log(weight / weight.sum())
+
+
+_FEW_NODES, _NODES = _nodes(5), _nodes(7)
+
+
+def _quadrature(at: np.ndarray, x: np.ndarray, *rest) -> float:
+    """:func:`truncated.quadrature` with as many nodes as so many systems take."""
+    return truncated.quadrature(at, x, *rest, *(_FEW_NODES if len(x) >= _MANY else _NODES))

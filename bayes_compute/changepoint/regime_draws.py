@@ -124,13 +124,16 @@ def _completed(
     m = _CANDIDATES if len(unknown) else 1
     cell = np.stack([regimes.kept_cells[row], regimes.kept_cells[row]], axis=1)
     line = np.empty((n, m, 3, 3))
-    pairs, of_draw = np.unique(row * len(thresholds.capacity) + node, return_inverse=True)
-    for place, pair in enumerate(pairs):
-        mine = np.flatnonzero(of_draw == place)
-        g, h = divmod(int(pair), len(thresholds.capacity))
-        cell[mine, 1] += _pick(shares.of_cell(regimes.kept_cells[g], h), len(mine), rng)
-        for k in range(3):
-            line[mine, :, k] = _lines(regimes, k, g, h, (len(mine), m), rng)
+    for mine in _alike(row * len(thresholds.capacity) + node):
+        here, threshold = regimes.kept_cells[row[mine[0]]], node[mine[0]]
+        cell[mine, 1] += _pick(shares.of_cell(here, threshold), len(mine), rng)
+    for k in range(3):
+        same = regimes.parameters.n_systems(k)[row, node]  # and so the same systems, which are ...
+        if k != DIY:
+            same = same + (regimes.observations.n + 1) * node  # ... the last on a threshold's side
+        for mine in _alike(same):
+            here, threshold = row[mine[0]], node[mine[0]]
+            line[mine, :, k] = _lines(regimes, k, here, threshold, (len(mine), m), rng)
     begin, change = regimes.first[cell].T
     date = regimes.cells.draw(cell, rng)
     slope = regimes.parameters.slope[node, :, row].sum(axis=1)
@@ -146,7 +149,8 @@ def _completed(
         ),
     }
     late = np.arange(regimes.observations.n) >= begin[:, None]
-    regime = np.where(late, np.where(regimes.above[node], BESPOKE, CLOUD), DIY).astype(np.int8)
+    regime = np.where(regimes.above, BESPOKE, CLOUD).astype(np.int8)[node]
+    regime[~late] = DIY
     chosen, log_weight = np.zeros(n, dtype=int), np.zeros(n)
     if m > 1:
         late, passed = late[:, unknown], unknown >= change[:, None]
@@ -158,6 +162,12 @@ def _completed(
     return drawn | _named(line) | {"regime": regime, "log_weight": log_weight}
 
 
+def _alike(label: np.ndarray) -> list[np.ndarray]:
+    """Positions of equal labels, together."""
+    order = np.argsort(label, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(label[order])) + 1)
+
+
 def _lines(
     regimes: "ThresholdRegimes",
     k: int,
@@ -166,8 +176,12 @@ def _lines(
     shape: tuple[int, int],
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Lines of a regime's parameters, resampled from many candidates, shape (*shape, 3)."""
-    parameters, m = regimes.parameters, 150 + 5 * shape[0]
+    """Lines of a regime's parameters, resampled from many candidates, shape (*shape, 3).
+
+    For each draw there are five more, of which it keeps one: a draw has as many completions
+    (the first of ``shape``) as a completion has lines (the second).
+    """
+    parameters, m = regimes.parameters, 150 + 5 * shape[0] // shape[1]
     normal, chi_squared = rng.standard_normal((m, 3)), rng.chisquare(_DOF, m)
     point, log_weight = truncated.candidates(
         parameters.mode(k, g, h), *parameters.systems(k, g, h), normal, chi_squared, _DOF

@@ -79,7 +79,8 @@ class Thresholds:
         observations, prior
             As in :meth:`of`.
         weight : ndarray, shape (H,)
-            Posterior probability of the nodes; finer drifts are near these only.
+            Posterior probability of the nodes. Finer ones lie between these only: on drifts a step
+            from them, at capacities that reach to the next cell of those on the drifts next to it.
 
         Returns
         -------
@@ -92,7 +93,14 @@ class Thresholds:
             return None
         drifts = _even(prior.drift, parts * (n - 1) + 1)
         near = np.abs(drifts[:, None] - np.unique(self.drift)).min(axis=1) < step
-        return self._on(observations, prior, self.widest, drifts, near)
+        found = self._on(observations, prior, self.widest, drifts, near)
+        between = np.zeros(len(found.capacity), dtype=bool)
+        for drift in found.drifts:
+            next_to = self.capacity[np.abs(self.drift - drift) < step]
+            low, high = next_to.min() - self.widest, next_to.max() + self.widest
+            inside = (low <= found.capacity) & (found.capacity <= high)
+            between |= (found.drift == drift) & inside
+        return found.only(np.flatnonzero(between))
 
     @classmethod
     def _on(

@@ -8,9 +8,9 @@ Systems of a regime have
 With the truncation normalised there is no closed form. The posterior of the three has one mode
 and is nearly normal, so it is integrated by Gauss-Hermite quadrature about that mode
 (Naylor & Smith 1982, doi:10.2307/2347995), which is exact for a normal one. With seven nodes a
-dimension the log evidence is within 0.02 where tens of systems spread from the edge, and within
-some tenths where a handful crowd at it. The quadrature's first term, Laplace's approximation, is
-within some tenths, and serves where the regime is improbable.
+dimension the log evidence is within 0.02 where tens of systems spread from the edge (five do where
+there are more), and within some tenths where a handful crowd at it. The quadrature's first term,
+Laplace's approximation, is within some tenths, and serves where the regime is improbable.
 
 Throughout, ``side`` is 1 where systems lie below the edge, -1 above it, and 0 for no edge;
 ``mean`` and ``sd`` (3,) are the prior's.

@@ -212,11 +212,12 @@ def test_evidence_of_parameters_is_that_of_each_regimes_systems(data, kind):
     probability = regimes.probability(regimes.mode)
     order = np.argsort(probability, axis=None)
     refined = np.empty(probability.size, dtype=bool)
-    refined[order] = np.cumsum(probability.ravel()[order]) > 1e-3
+    refined[order] = np.cumsum(probability.ravel()[order]) > 1e-2
     n_laplace = 0
     for (g, h), by_quadrature in np.ndenumerate(refined.reshape(probability.shape)):
         for k in range(3):
             mine = list(twin.members(k, regimes.kept_cells[g], h))
+            assert regimes.parameters.n_systems(k)[g, h] == len(mine)
             mean, sd = (np.array(each) for each in twin.line_prior(k))
             args = x[mine], p[mine], twin.threshold[h, mine], (0.0, 1.0, -1.0)[k], mean, sd
             found = regimes.parameters.early[g] if k == 0 else regimes.parameters.late[h, k - 1, g]
