@@ -95,8 +95,8 @@ def one_line(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def netcdf(dt: xr.DataTree) -> bytes:
-    """Tree as NetCDF, in memory: HDF5 crashes the interpreter at exit when a disk fills up."""
+def netcdf(dt: xr.DataTree | xr.Dataset) -> bytes:
+    """As NetCDF, in memory: HDF5 crashes the interpreter at exit when a disk fills up."""
     with dt.to_netcdf(engine="h5netcdf") as view:
         return bytes(view)
 

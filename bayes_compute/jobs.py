@@ -3,6 +3,7 @@
 import json
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import typer
@@ -106,41 +107,117 @@ def fit_into(
 
     settings = {"draws": draws, "tune": tune, "chains": chains, "seed": seed, "prob": ci}
     settings["progress"] = not quiet
-    beside = None
-    if whole_report and of_systems:
-        from bayes_compute.ceilings.kept import fit_beside
-
-        beside = fit_beside(observations.source["as_of"])
-    published = observations
     try:
+        published = None
         if readings is not None:
+            published = observations
             systems, observations = _with_evidence(systems, readings, settings)
-        posterior = fit(model, observations, flat_dates=flat_dates, **settings)
+        if whole_report and of_systems:
+            _report_into(
+                out, model, systems, observations, published, flat_dates, settings, horizon, assume
+            )
+        else:
+            posterior = fit(model, observations, flat_dates=flat_dates, **settings)
+            (write_report if whole_report else write_fit)(posterior, out)
+            say(answer(read_record(out)))
     except NotConverged as failure:
         write_failure(failure, out)
         complain(f"{failure}; nothing quotable was written, see {out / 'diagnostics.json'}")
         raise typer.Exit(1) from None
-    if whole_report:
-        dated = "transition_year" in posterior["posterior"]
-        flat = None
-        if dated and not flat_dates:
-            flat = _or_failure(lambda: fit(model, observations, flat_dates=True, **settings))
-        other = None
-        if evidence:
-            other = _or_failure(lambda: fit(model, published, flat_dates=flat_dates, **settings))
-        write_report(posterior, out, flat, systems, other)
-    else:
-        write_fit(posterior, out)
-    say(answer(read_record(out)))
-    if whole_report and of_systems:
-        if beside is not None:
+    say(f"\nEverything is in {out}; {time.perf_counter() - start:.0f} s")
+
+
+def _report_into(
+    out: Path,
+    model: str,
+    systems,
+    observations,
+    published,
+    flat_dates: bool,
+    settings: dict,
+    horizon: int | None,
+    assume: list[str] | None,
+) -> None:
+    """Fit systems, compare with other priors and ``published`` figures, project, write all of it.
+
+    What the answer does not wait for is done in a process beside this one: the comparisons, if
+    every ceiling is kept from an earlier run; otherwise the ceilings. Compiling takes longest
+    then, and two processes would compile the same.
+    """
+    from bayes_compute.answer import answer
+    from bayes_compute.beside import Beside
+    from bayes_compute.ceilings.kept import fit_each, missing
+    from bayes_compute.inference import fit
+    from bayes_compute.posterior import eras, script
+    from bayes_compute.report import write_report
+    from bayes_compute.results_folder import read_record
+
+    say = tell if settings["progress"] else lambda *_: None
+    as_of = observations.source["as_of"]
+    with Beside() as beside:
+        to_fit = missing(as_of)
+        if to_fit:
+            beside.submit(fit_each, to_fit, as_of)
+
+        def later(of, flat_dates: bool) -> Callable:
+            given = {"flat_dates": flat_dates, **settings}
+            if to_fit:
+                return partial(_compared, model, of, **given)
+            return beside.submit(_compared, model, of, **given).result
+
+        flat = other = None
+        if published is not None:
+            other = later(published, flat_dates)
+        if len(eras(script(model))["transition"]) and not flat_dates:
+            flat = later(observations, True)
+        posterior = fit(model, observations, flat_dates=flat_dates, **settings)
+        projected = beside.submit(_projected, posterior, horizon, assume, settings["seed"])
+        write_report(
+            posterior, out, flat and _or_failure(flat), systems, other and _or_failure(other)
+        )
+        say(answer(read_record(out)))
+        if to_fit:
             say("\nFitting the ceilings, once on this machine ...")
-            beside.join()
+
+        def project():
+            for name, group in projected.result().items():
+                posterior[name] = group
+            return posterior
+
         try:
-            project_into(out, posterior, horizon, None, assume, None, seed, quiet)
+            _project_into(out, project, say)
         except InputError as too_early:  # for ceilings; the fit stands
             complain(f"no projection: {too_early}")
-    say(f"\nEverything is in {out}; {time.perf_counter() - start:.0f} s")
+
+
+def _compared(*given, **settings):
+    """A fit without what it says of each system, which comparisons do not look at."""
+    from bayes_compute.inference import fit
+
+    fitted = fit(*given, **settings)
+    return fitted.filter(lambda group: group.name in (None, "prior", "posterior", "constant_data"))
+
+
+def _projected(fit, horizon: int | None, assume: list[str] | None, seed: int) -> dict:
+    """What a projection adds to a fit."""
+    from bayes_compute.projection.projection import project
+
+    kept = {*fit.children}
+    project(fit, horizon, assumptions=assume or (), seed=seed)
+    return {name: fit[name].copy() for name in fit.children if name not in kept}  # detached
+
+
+def _project_into(out: Path, project: Callable, say: Callable) -> None:
+    """Write what a projection says into the folder of its fit."""
+    from bayes_compute.projection.numbers import describe
+    from bayes_compute.report import write_projection
+
+    try:
+        projected = project()
+    except NotConverged as failure:
+        complain(f"{failure}; no projection was written")
+        raise typer.Exit(1) from None
+    say("\nThe maximum:\n\n" + describe(write_projection(projected, out)))
 
 
 def project_into(
@@ -154,21 +231,14 @@ def project_into(
     quiet: bool,
 ) -> None:
     """Project a fit, and write what follows into its folder."""
-    from bayes_compute.projection.numbers import describe
     from bayes_compute.projection.projection import project
-    from bayes_compute.report import write_projection
 
-    try:
-        project(
-            fit, horizon, as_of=as_of, assumptions=assume or (), since=since, seed=seed,
-            progress=not quiet,
-        )  # fmt: skip
-    except NotConverged as failure:
-        complain(f"{failure}; no projection was written")
-        raise typer.Exit(1) from None
-    record = write_projection(fit, out)
-    if not quiet:
-        tell("\nThe maximum:\n\n" + describe(record))
+    given = {"as_of": as_of, "assumptions": assume or (), "since": since, "seed": seed}
+    _project_into(
+        out,
+        lambda: project(fit, horizon, **given, progress=not quiet),
+        (lambda *_: None) if quiet else tell,
+    )
 
 
 def calibrate_into(

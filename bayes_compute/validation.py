@@ -134,6 +134,8 @@ def hardware_check(dt: xr.DataTree, systems: pd.DataFrame) -> pd.DataFrame:
         If the fit has no cloud or bespoke regime, or the table none of its systems.
     """
     table, cloud, bespoke = _after_the_cloud(dt, systems)
+    cloud, bespoke = cloud.astype(float), bespoke.astype(float)
+    both = bespoke.T @ cloud / len(cloud)
     rng = np.random.default_rng(1)
     rows = []
     for evidence in EVIDENCE:
@@ -143,27 +145,30 @@ def hardware_check(dt: xr.DataTree, systems: pd.DataFrame) -> pd.DataFrame:
             if measure == GIVEN_SIZE:
                 known &= np.isfinite(table["log10_parameters"])
             of_system = (table[name][known] for name in (evidence.name, "year", "log10_parameters"))
-            group = _Group(*of_system, cloud[:, known], bespoke[:, known])
+            chances = cloud[:, known].mean(axis=0), bespoke[:, known].mean(axis=0)
+            group = _Group(*of_system, *chances, both[np.ix_(known, known)])
             rows.append(_row(evidence, measure, statistic(group), group, rng))
     return pd.DataFrame(rows)
 
 
+@dataclass(frozen=True)
 class _Group:
-    """Systems for which something is known, n of them, with their regime in each draw."""
+    """Systems for which something is known, n of them, and their regimes.
 
-    def __init__(
-        self,
-        value: np.ndarray,
-        year: np.ndarray,
-        log10_parameters: np.ndarray,
-        cloud: np.ndarray,
-        bespoke: np.ndarray,
-    ) -> None:
-        self.n = len(value)
-        self.value, self.year, self.log10_parameters = value, year, log10_parameters
-        self.p_cloud, self.p_bespoke = cloud.mean(axis=0), bespoke.mean(axis=0)
-        # Probability that the one is bespoke and the other cloud, (n, n)
-        self.weight = bespoke.T.astype(float) @ cloud.astype(float) / len(cloud)
+    ``weight`` (n, n) is the probability that the one is bespoke and the other cloud.
+    """
+
+    value: np.ndarray
+    year: np.ndarray
+    log10_parameters: np.ndarray
+    p_cloud: np.ndarray
+    p_bespoke: np.ndarray
+    weight: np.ndarray
+
+    @property
+    def n(self) -> int:
+        """How many."""
+        return len(self.value)
 
     @property
     def few(self) -> bool:

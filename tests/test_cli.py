@@ -5,12 +5,14 @@ import re
 import subprocess
 import sys
 import types
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
 
 import bayes_compute
 from bayes_compute import report
+from bayes_compute.beside import Beside
 from bayes_compute.errors import InputError, NotConverged
 from bayes_compute.jobs import models_by_line
 from bayes_compute.report import write_fit
@@ -45,6 +47,24 @@ def run(*arguments, encoding="utf-8"):
     )
 
 
+class Here(Beside):
+    """This process in place of one beside it, where nothing would be faked."""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+    def submit(self, work, *args, **kwargs):
+        found = Future()
+        try:
+            found.set_result(work(*args, **kwargs))
+        except Exception as error:
+            found.set_exception(error)
+        return found
+
+
 @pytest.fixture
 def fake_fit(monkeypatch, datatree, no_ceilings):
     """Stand in for the sampler and the figures; returns what was asked of it."""
@@ -60,6 +80,8 @@ def fake_fit(monkeypatch, datatree, no_ceilings):
     monkeypatch.setattr(module, "fit", fit, raising=False)
     monkeypatch.setitem(sys.modules, "bayes_compute.inference", module)
     monkeypatch.setattr(report, "_write_figures", lambda *_: None)
+    monkeypatch.setattr("bayes_compute.beside.Beside", Here)
+    monkeypatch.setattr("bayes_compute.ceilings.kept.missing", lambda _: [])
     return asked
 
 

@@ -6,13 +6,9 @@ projection as of that day. They lie in the user's cache folder, which may be emp
 
 import hashlib
 import json
-import multiprocessing
-import os
-import sys
 from contextlib import suppress
 from importlib import import_module
 from importlib.metadata import version
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +16,7 @@ import platformdirs
 import xarray as xr
 
 from bayes_compute.errors import InputError, NotConverged
-from bayes_compute.files import alone, write_file
+from bayes_compute.files import alone, netcdf, write_file
 
 NAMES = ("top500", "price_performance", "break_even", "reliability", "run_length", "power")
 DRAWS, TUNE = 1500, 1000  # where data are few, ESS is short with fewer
@@ -62,42 +58,28 @@ def fitted(name: str, as_of: str, progress: bool = False) -> tuple[Any, xr.Datas
     posterior = fit(name, data, draws=DRAWS, tune=TUNE, progress=progress)["posterior"].dataset
     with suppress(OSError):  # a cache that cannot be written costs time only
         path.parent.mkdir(parents=True, exist_ok=True)
-        whole = bytes(posterior.to_netcdf(engine="h5netcdf"))
+        whole = netcdf(posterior)
         with alone(path.parent):  # two processes may fit the same
             write_file(path.parent, path.name, lambda part: part.write_bytes(whole))
     return data, posterior
 
 
-def fit_beside(as_of: str) -> SpawnProcess | None:
-    """Start to fit the ceilings that are not kept, in a process beside this one.
-
-    Compiling them takes most of the time, and one core. What cannot be fitted is left to
-    :func:`fitted`, which says why.
-
-    Returns
-    -------
-    SpawnProcess or None
-        To be joined; it ends with this one. None if every ceiling is kept.
-    """
-    missing = []
+def missing(as_of: str) -> list[str]:
+    """Ceilings that can be fitted as of a day, and are not kept."""
+    found = []
     for name in NAMES:
-        with suppress(InputError):
+        with suppress(InputError):  # left to :func:`fitted`, which says why
             data = import_module(f"bayes_compute.models.{name}").observe(as_of)
             if not _path(name, as_of, data).exists():
-                missing.append(name)
-    if not missing:
-        return None
-    spawn = multiprocessing.get_context("spawn")
-    beside = spawn.Process(target=_fit_each, args=(missing, as_of), daemon=True)
-    beside.start()
-    return beside
+                found.append(name)
+    return found
 
 
-def _fit_each(names: list[str], as_of: str) -> None:
-    with open(os.devnull, "w", encoding="utf-8") as sys.stderr:  # the terminal is the other's
-        for name in names:
-            with suppress(InputError, NotConverged):
-                fitted(name, as_of)
+def fit_each(names: list[str], as_of: str) -> None:
+    """Fit ceilings and keep them; what cannot be fitted is left to :func:`fitted`."""
+    for name in names:
+        with suppress(InputError, NotConverged):
+            fitted(name, as_of)
 
 
 def folder() -> Path:

@@ -50,17 +50,14 @@ def test_too_few_data_and_failed_fits_are_not_kept(fits, monkeypatch):
     assert not list(kept.folder().glob("*"))
 
 
-def test_missing_ceilings_are_fitted_in_a_process_beside(monkeypatch, tmp_path):
-    """The other process knows of this one's environment only."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+def test_what_is_missing_is_fitted_and_kept(fits, monkeypatch):
     monkeypatch.setattr(kept, "NAMES", ("run_length",))
-    beside = kept.fit_beside("2017-12-31")
-    assert beside is not None
-    beside.join()
-    assert beside.exitcode == 0
+    assert kept.missing("2017-12-31") == ["run_length"]
+    kept.fit_each(["run_length"], "2017-12-31")
     assert [path.name.split("-")[0] for path in kept.folder().iterdir()] == ["run_length"]
-    monkeypatch.setattr(inference, "fit", None)  # nothing is left to fit
+    assert kept.missing("2017-12-31") == []
     kept.fitted("run_length", "2017-12-31")
-    assert kept.fit_beside("2017-12-31") is None
+    assert len(fits) == 1
     monkeypatch.setattr(kept, "NAMES", ("power",))
-    assert kept.fit_beside("2012-01-01") is None  # too few data: left to `fitted`, which says so
+    assert kept.missing("2012-01-01") == []  # too few data: left to `fitted`, which says so
+    kept.fit_each(["power"], "2012-01-01")
