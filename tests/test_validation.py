@@ -107,7 +107,9 @@ def test_a_resample_pairs_no_system_with_itself():
     rng = np.random.default_rng(2)
     value, year = rng.integers(1, 5, 6).astype(float), np.full(6, 2020.0)
     era = rng.integers(CLOUD, 3, (N_DRAWS, 6))
-    group = validation._Group(value, year, year, era == CLOUD, era == BESPOKE)
+    cloud, bespoke = (era == CLOUD).astype(float), (era == BESPOKE).astype(float)
+    chances = cloud.mean(axis=0), bespoke.mean(axis=0)
+    group = validation._Group(value, year, year, *chances, bespoke.T @ cloud / N_DRAWS)
     drawn = [0, 0, 1, 3, 4, 4]
     at = [(i, j) for i, j in product(drawn, repeat=2) if i != j]
     weight = [np.mean((era[:, i] == BESPOKE) & (era[:, j] == CLOUD)) for i, j in at]
