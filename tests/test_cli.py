@@ -19,6 +19,7 @@ from bayes_compute.report import write_fit
 from bayes_compute.results_folder import read_record
 
 ROOT = Path(bayes_compute.__file__).parent.parent
+NO_NETWORK = os.pathsep.join([str(ROOT / "tests" / "no_network"), str(ROOT)])
 HEAVY = (
     "numpy",
     "pandas",
@@ -36,15 +37,23 @@ HEAVY = (
 
 
 def run(*arguments, encoding="utf-8"):
-    """Run the command in a process of its own."""
+    """Run the command in a process of its own, with the network blocked there."""
     return subprocess.run(
         [sys.executable, "-m", "bayes_compute", *map(str, arguments)],
         capture_output=True,
         text=True,
         encoding=encoding,
         timeout=600,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": encoding},
+        env={**os.environ, "PYTHONPATH": NO_NETWORK, "PYTHONIOENCODING": encoding},
     )
+
+
+def test_the_network_is_blocked_where_commands_run():
+    asks = "import socket; socket.create_connection(('localhost', 9), 1)"
+    environment = {**os.environ, "PYTHONPATH": NO_NETWORK}
+    done = subprocess.run([sys.executable, "-c", asks], capture_output=True, env=environment)
+    assert done.returncode == 97
+    assert b"asked for the network: socket." in done.stderr
 
 
 class Here(Beside):

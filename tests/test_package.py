@@ -6,11 +6,13 @@ import sys
 import tomllib
 import zipfile
 from importlib import import_module
+from importlib.metadata import distribution
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from hatchling.builders.wheel import WheelBuilder
+from packaging.requirements import Requirement
 
 import bayes_compute as bc
 
@@ -121,3 +123,27 @@ def test_tested_versions_are_the_same_for_pip_and_uv():
 def test_tested_versions_name_no_address():
     pins = (CHECKOUT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     assert [pin for pin in pins if not re.fullmatch(r"[a-z0-9-]+==[0-9][0-9a-z.]*", pin)] == []
+
+
+def test_licences_of_what_is_needed_allow_any_use():
+    """Of all that is installed with the package. Mozilla's asks that changes be shared, no more."""
+    allowed = r"MIT|BSD|Apache|Python Software Foundation|PSF|ISC|Zlib|HPND|MPL|Mozilla"
+    licences = licences_of("bayes-compute", {})
+    assert {"pymc", "plotly", "distributed", "numba"} <= licences.keys()
+    assert {name: text for name, text in licences.items() if not re.search(allowed, text)} == {}
+    assert {name: text for name, text in licences.items() if re.search("GPL|General P", text)} == {}
+
+
+def licences_of(name: str, found: dict[str, str]) -> dict[str, str]:
+    """What a distribution and all that it requires say of their licences, by name."""
+    name = re.sub(r"[-_.]+", "-", name).lower()
+    if name in found:
+        return found
+    here = distribution(name)
+    said = [here.metadata.get("License-Expression"), here.metadata.get("License")]
+    said += [text for text in here.metadata.get_all("Classifier", []) if "License ::" in text]
+    found[name] = "; ".join(text.splitlines()[0] for text in said if text)
+    for each in map(Requirement, here.requires or []):
+        if each.marker is None or each.marker.evaluate({"extra": ""}):
+            licences_of(each.name, found)
+    return found

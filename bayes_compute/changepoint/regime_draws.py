@@ -125,15 +125,15 @@ def _completed(
     cell = np.stack([regimes.kept_cells[row], regimes.kept_cells[row]], axis=1)
     line = np.empty((n, m, 3, 3))
     for mine in _alike(row * len(thresholds.capacity) + node):
-        here, threshold = regimes.kept_cells[row[mine[0]]], node[mine[0]]
-        cell[mine, 1] += _pick(shares.of_cell(here, threshold), len(mine), rng)
+        g, h = int(row[mine[0]]), int(node[mine[0]])
+        cell[mine, 1] += _pick(shares.of_cell(regimes.kept_cells[g], h), len(mine), rng)
     for k in range(3):
         same = regimes.parameters.n_systems(k)[row, node]  # and so the same systems, which are ...
         if k != DIY:
             same = same + (regimes.observations.n + 1) * node  # ... the last on a threshold's side
         for mine in _alike(same):
-            here, threshold = row[mine[0]], node[mine[0]]
-            line[mine, :, k] = _lines(regimes, k, here, threshold, (len(mine), m), rng)
+            g, h = int(row[mine[0]]), int(node[mine[0]])
+            line[mine, :, k] = _lines(regimes, k, g, h, (len(mine), m), rng)
     begin, change = regimes.first[cell].T
     date = regimes.cells.draw(cell, rng)
     slope = regimes.parameters.slope[node, :, row].sum(axis=1)
