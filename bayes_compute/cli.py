@@ -13,15 +13,7 @@ import typer
 from bayes_compute import __version__
 from bayes_compute.errors import InputError
 from bayes_compute.flop_command import flop
-from bayes_compute.jobs import (
-    backtest_into,
-    calibrate_into,
-    fit_into,
-    load,
-    models_by_line,
-    project_into,
-    since_then,
-)
+from bayes_compute.jobs import fit_into, load, project_into, since_then
 from bayes_compute.options import (
     AsOf,
     Assume,
@@ -42,6 +34,8 @@ from bayes_compute.options import (
     Tune,
     Workers,
 )
+from bayes_compute.scripts import models_by_line
+from bayes_compute.study_jobs import backtest_into, calibrate_into
 from bayes_compute.terminal import complain, tell
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import typer
 
-from bayes_compute.errors import InputError, NotConverged, Unfinished
+from bayes_compute.errors import InputError, NotConverged
+from bayes_compute.scripts import known
 from bayes_compute.terminal import complain, tell
 
 
@@ -20,26 +21,6 @@ def load(data: str | None, as_of: str | None, selection: str | None, fine_tunes:
     newest = [*shipped()][-1]
     systems = load_systems(newest if data is None else data, as_of, selection, fine_tunes)
     return systems, Observations.from_systems(systems)
-
-
-def models_by_line() -> dict[str, str]:
-    """Name and first line of the docstring of each model script, which is not run."""
-    return {name: text.partition("\n")[0] for name, (text, _) in scripts().items()}
-
-
-def scripts() -> dict[str, tuple[str, set[str]]]:
-    """Docstring and names of functions of each model script, which is not run."""
-    import ast
-
-    from bayes_compute.models import __path__ as folders
-
-    scripts = sorted(Path(folders[0]).glob("[!_]*.py")) if folders else []
-    found = {}
-    for script in scripts:
-        module = ast.parse(script.read_text(encoding="utf-8"))
-        names = {part.name for part in module.body if isinstance(part, ast.FunctionDef)}
-        found[script.stem] = ast.get_docstring(module) or "", names
-    return found
 
 
 def _observe(model: str, as_of: str | None, **given: object):
@@ -79,7 +60,7 @@ def fit_into(
     Parameters are those of the commands ``report`` and ``fit``.
     """
     start = time.perf_counter()
-    functions = _known(model)
+    functions = known(model)
     from bayes_compute.report import write_failure
     from bayes_compute.results_folder import check_folder, read_record
     from bayes_compute.systems import describe
@@ -140,9 +121,9 @@ def _report_into(
 ) -> None:
     """Fit systems, compare with other priors and ``published`` figures, project, write all of it.
 
-    What the answer does not wait for is done in a process beside this one: the comparisons, if
-    every ceiling is kept from an earlier run; otherwise the ceilings. Compiling takes longest
-    then, and two processes would compile the same.
+    What the answer does not wait for is done in a process beside this one: the comparisons and the
+    projection, if every ceiling is kept from an earlier run; otherwise most of the ceilings, since
+    compiling takes longest then, and two processes would compile the same.
     """
     from bayes_compute.answer import answer
     from bayes_compute.beside import Beside
@@ -156,8 +137,9 @@ def _report_into(
     as_of = observations.source["as_of"]
     with Beside() as beside:
         to_fit = missing(as_of)
+        n_there = len(to_fit) - len(to_fit) // 4
         if to_fit:
-            beside.submit(fit_each, to_fit, as_of)
+            beside.submit(fit_each, to_fit[:n_there], as_of)
 
         def later(of, flat_dates: bool) -> Callable:
             given = {"flat_dates": flat_dates, **settings}
@@ -171,16 +153,19 @@ def _report_into(
         if len(eras(script(model))["transition"]) and not flat_dates:
             flat = later(observations, True)
         posterior = fit(model, observations, flat_dates=flat_dates, **settings)
-        projected = beside.submit(_projected, posterior, horizon, assume, settings["seed"])
+        of_fit = posterior, horizon, assume, settings["seed"]
+        projected = None if to_fit else beside.submit(_projected, *of_fit)
         write_report(
             posterior, out, flat and _or_failure(flat), systems, other and _or_failure(other)
         )
         say(answer(read_record(out)))
         if to_fit:
             say("\nFitting the ceilings, once on this machine ...")
+            fit_each(to_fit[n_there:], as_of)
 
         def project():
-            for name, group in projected.result().items():
+            found = projected or beside.submit(_projected, *of_fit)
+            for name, group in found.result().items():
                 posterior[name] = group
             return posterior
 
@@ -239,92 +224,6 @@ def project_into(
         lambda: project(fit, horizon, **given, progress=not quiet),
         (lambda *_: None) if quiet else tell,
     )
-
-
-def calibrate_into(
-    model: str,
-    data: str | None,
-    as_of: str | None,
-    selection: str | None,
-    fine_tunes: bool,
-    replications: int,
-    workers: int | None,
-    scheduler: str | None,
-    out: Path | None,
-    seed: int,
-    quiet: bool,
-) -> None:
-    """Calibrate a model on the design of a table; status 1 if it is not calibrated.
-
-    Parameters are those of the command ``calibrate``.
-    """
-    _known(model)
-    from bayes_compute.calibration import calibrate
-    from bayes_compute.ranks import describe
-    from bayes_compute.results_folder import check_folder
-    from bayes_compute.studies import write_calibration
-
-    _, observations = load(data, as_of, selection, fine_tunes)
-    out = check_folder(out or Path("results") / "calibrate" / model)
-    ranks = _finished(
-        calibrate, model, observations, out / "fits", replications=replications, seed=seed,
-        scheduler=scheduler, workers=workers, progress=not quiet,
-    )  # fmt: skip
-    record = write_calibration(ranks, out)
-    if not quiet:
-        tell(describe(record) + f"\nEverything is in {out}")
-    if not record["calibrated"]:
-        rejected = [row["quantity"] for row in record["quantities"] if row["rejected"]]
-        complain(f"{model}: not calibrated: {', '.join(rejected)}; see {out / 'calibration.md'}")
-        raise typer.Exit(1)
-
-
-def backtest_into(
-    model: str,
-    workers: int | None,
-    scheduler: str | None,
-    out: Path | None,
-    seed: int,
-    quiet: bool,
-) -> None:
-    """Backtest a model on the dated tables; status 1 if not one of them could be scored.
-
-    Parameters are those of the command ``backtest``.
-    """
-    _known(model)
-    from bayes_compute.backtesting.scores import backtest, describe
-    from bayes_compute.results_folder import check_folder
-    from bayes_compute.studies import write_backtest
-
-    out = check_folder(out or Path("results") / "backtest" / model)
-    record = _finished(
-        backtest, model, out / "tables", seed=seed, scheduler=scheduler, workers=workers,
-        progress=not quiet,
-    )  # fmt: skip
-    write_backtest(record, out)
-    if not quiet:
-        tell(describe(record) + f"\nEverything is in {out}")
-    failed = {name: v["reason"] for name, v in record["vintages"].items() if "failure" in v}
-    for name, reason in failed.items():
-        complain(f"{name}: {reason}")
-    if len(failed) == len(record["vintages"]):
-        raise typer.Exit(1)
-
-
-def _known(model: str) -> set[str]:
-    """Functions of a model's script, if there is one."""
-    if model not in (known := scripts()):
-        raise InputError(f"model: got {model!r}; expected one of {', '.join(known)}")
-    return known[model][1]
-
-
-def _finished(study: Callable, *given, **settings):
-    """What a study of many fits finds; status 1 if the scheduler is lost."""
-    try:
-        return study(*given, **settings)
-    except Unfinished as cut_off:
-        complain(cut_off)
-        raise typer.Exit(1) from None
 
 
 def since_then(data: str, fit):

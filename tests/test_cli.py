@@ -14,9 +14,9 @@ import bayes_compute
 from bayes_compute import report
 from bayes_compute.beside import Beside
 from bayes_compute.errors import InputError, NotConverged
-from bayes_compute.jobs import models_by_line
 from bayes_compute.report import write_fit
 from bayes_compute.results_folder import read_record
+from bayes_compute.scripts import models_by_line
 
 ROOT = Path(bayes_compute.__file__).parent.parent
 NO_NETWORK = os.pathsep.join([str(ROOT / "tests" / "no_network"), str(ROOT)])

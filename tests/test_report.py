@@ -321,7 +321,7 @@ def test_draws_that_are_not_finite_stay_strict_json(datatree, tmp_path, cheap):
 
 def test_every_figure_of_a_report_can_be_drawn_and_every_model_has_one():
     from bayes_compute import plots
-    from bayes_compute.jobs import scripts
+    from bayes_compute.scripts import scripts
 
     own = {need for needs in results_folder.FIGURES.values() for need in needs if " " in need}
     assert set(results_folder.FIGURES) <= set(plots.__all__)

@@ -274,7 +274,8 @@ def available(
 
     shape = (n, len(year))
     nothing = np.full(shape, np.inf)
-    prices, posterior = fit_of("price_performance")
+    costs, posterior = fit_of("break_even")  # prices, and what machines of a known cost add
+    prices = costs.prices
     drawn = draw_each(assumptions, n, rng)
     at: Any = (posterior, year, prices, drawn)
     utilization = np.minimum(
@@ -290,11 +291,8 @@ def available(
         dollars + utilization + price_performance.flop_per_dollar(*at, market)
         for market in ("purchase", "rental")
     )
-    costs, posterior = fit_of("break_even", "break-even")
-    building = _UNLIMITED
-    if costs is not None:
-        yearly = break_even.break_even(posterior, year, costs, drawn)
-        building = np.minimum(yearly - np.log10(drawn["experiments"])[:, None], _UNLIMITED)
+    building = break_even.break_even(posterior, year, costs, drawn)
+    building = np.minimum(building - np.log10(drawn["experiments"])[:, None], _UNLIMITED)
     lists, posterior = fit_of("top500")
     readings = [
         machines.top500(posterior, year, lists, name, stated(machines.ASSUMPTIONS), seed)
@@ -327,6 +325,6 @@ def available(
         utilization,
         owned,
         rented,
-        np.broadcast_to(building, shape),
+        building,
         tuple(unknown),
     )

@@ -18,7 +18,7 @@ import xarray as xr
 from bayes_compute.errors import InputError, NotConverged
 from bayes_compute.files import alone, netcdf, write_file
 
-NAMES = ("top500", "price_performance", "break_even", "reliability", "run_length", "power")
+NAMES = ("top500", "break_even", "reliability", "run_length", "power")  # of projections
 DRAWS, TUNE = 1500, 1000  # where data are few, ESS is short with fewer
 
 
