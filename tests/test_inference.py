@@ -16,9 +16,11 @@ from bayes_compute.changepoint.hyperparameters import Hyperparameters, hyperpara
 from bayes_compute.changepoint.hyperparameters import log_likelihoods as log_likelihoods_of
 from bayes_compute.changepoint.regression import CollapsedRegression
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR
+from bayes_compute.files import json_bytes
 from bayes_compute.gate import GATE, diagnose
 from bayes_compute.models import one_era, regimes, three_eras
 from bayes_compute.observations import Observations
+from bayes_compute.summaries import summary_record
 
 SETTINGS = {"draws": 500, "tune": 300, "chains": 4, "seed": 7, "progress": False}
 
@@ -310,6 +312,14 @@ def test_regimes_are_recovered_with_every_system_kept(regimes_fit, some_regimes)
     assert np.all(share[late & above] > 0.8)
     assert np.all(share[late & (o.log10_parameters < 9)] < 0.2)
     assert np.all((era == 0).mean(axis=(0, 1))[o.year < 2004] > 0.8)
+
+
+def test_regimes_are_the_same_to_the_byte_on_one_core(regimes_fit, some_regimes, monkeypatch):
+    monkeypatch.setattr(inference.os, "process_cpu_count", lambda: 1)
+    regimes.regression.cache_clear()
+    again = bc.fit("regimes", some_regimes, **SETTINGS)
+    first, second = (json_bytes(summary_record(fit)) for fit in (regimes_fit, again))
+    assert first == second
 
 
 def test_regimes_have_every_group_and_label(regimes_fit, some_regimes):
