@@ -139,7 +139,7 @@ class Comparison:
         return describe(self.record, format)
 
 
-def compare(*fits: xr.DataTree, seed: int = 1) -> Comparison:
+def compare(*fits: xr.DataTree, seed: int = 1, progress: bool = True) -> Comparison:
     """Set models of the same systems side by side.
 
     Parameters
@@ -149,6 +149,8 @@ def compare(*fits: xr.DataTree, seed: int = 1) -> Comparison:
         leave-one-out weights fail are left out of further fits, which take as long as the first.
     seed : int
         Of the draws that bridge sampling needs.
+    progress : bool
+        Show a progress bar.
 
     Returns
     -------
@@ -160,19 +162,25 @@ def compare(*fits: xr.DataTree, seed: int = 1) -> Comparison:
         If there are fewer than two, one is no model of systems, or their systems differ.
     """
     from arviz_stats.loo import compare as stacked
+    from rich.console import Console
+    from rich.progress import track
 
     from bayes_compute.leave_one_out import leave_one_out
     from bayes_compute.model_evidence import model_evidence
 
     names = _checked(fits)
     of_each = zip(names, fits, strict=True)
-    scores = {name: leave_one_out(dt) for name, dt in of_each}
+    if progress:
+        terminal, said = Console(stderr=True), "Leave-one-out and evidence"
+        of_each = track(of_each, said, len(fits), console=terminal, transient=True)
+    scores, evidences = {}, {}
+    for name, dt in of_each:
+        scores[name], evidences[name] = leave_one_out(dt), model_evidence(dt, seed)
     table: Any = stacked({n: elpd for n, (elpd, _) in scores.items()}, round_to="none")
     rows = []
     for name in map(str, table.index):
         dt = fits[names.index(name)]
-        elpd, refitted = scores[name]
-        evidence = model_evidence(dt, seed)
+        (elpd, refitted), evidence = scores[name], evidences[name]
         elpd_diff, dse, weight = table.loc[name, ["elpd_diff", "dse", "weight"]]
         rows.append(
             Row(

@@ -145,7 +145,7 @@ def _report_into(
             given = {"flat_dates": flat_dates, **settings}
             if to_fit:
                 return partial(_compared, model, of, **given)
-            return beside.submit(_compared, model, of, **given).result
+            return beside.submit(_compared, model, of, **given | {"progress": False}).result
 
         flat = other = None
         if published is not None:
