@@ -30,6 +30,7 @@ from bayes_compute.systems import resources
 if TYPE_CHECKING:  # slow to import
     from distributed import Client
 
+_HERE = "127.0.0.1"  # no other machine is to reach what runs here
 _PATIENCE = 30  # s to wait for a scheduler elsewhere, and for its first worker
 _REFUSED = NotConverged.__name__
 # One thread a worker, whatever library asks: a fit takes one core.
@@ -212,7 +213,7 @@ def _cluster(scheduler: str | None, workers: int | None, n_tasks: int) -> Iterat
         if scheduler is None:
             n = min(workers or os.process_cpu_count() or 1, n_tasks)
             stack.enter_context(config.set({"distributed.nanny.pre-spawn-environ": _ONE_THREAD}))
-            quiet: Any = {"host": "127.0.0.1", "dashboard_address": ":0", "silence_logs": "ERROR"}
+            quiet: Any = {"host": _HERE, "dashboard_address": f"{_HERE}:0", "silence_logs": "ERROR"}
             local = LocalCluster(n_workers=n, threads_per_worker=1, **quiet)
             cluster = stack.enter_context(local)
             client = stack.enter_context(Client(cluster))

@@ -10,6 +10,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 import bayes_compute as bc
@@ -254,6 +255,14 @@ def test_an_interrupt_is_the_caller_s_alone(tmp_path):
     assert child.returncode == 130
     assert errors.decode() == ""
     assert 3 <= len([*store.glob("task-*.json")]) < 500
+
+
+def test_no_other_machine_reaches_what_runs_here():
+    with executor._cluster(None, 1, 1):
+        this = psutil.Process()
+        every = [each.net_connections("inet") for each in (this, *this.children(recursive=True))]
+    open_to = {each.laddr.ip for some in every for each in some if each.status == "LISTEN"}
+    assert open_to == {"127.0.0.1"}
 
 
 def test_no_scheduler_and_other_code_are_wrong_input(elsewhere, tmp_path, monkeypatch):
