@@ -129,7 +129,6 @@ def _report_into(
     from bayes_compute.beside import Beside
     from bayes_compute.ceilings.kept import fit_each, missing
     from bayes_compute.inference import fit
-    from bayes_compute.posterior import eras, script
     from bayes_compute.report import write_report
     from bayes_compute.results_folder import read_record
 
@@ -147,17 +146,18 @@ def _report_into(
                 return partial(_compared, model, of, **given)
             return beside.submit(_compared, model, of, **given | {"progress": False}).result
 
-        flat = other = None
-        if published is not None:
-            other = later(published, flat_dates)
-        if len(eras(script(model))["transition"]) and not flat_dates:
-            flat = later(observations, True)
         posterior = fit(model, observations, flat_dates=flat_dates, **settings)
         of_fit = posterior, horizon, assume, settings["seed"]
         projected = None if to_fit else beside.submit(_projected, *of_fit)
+        flat = other = None
+        if published is not None:
+            other = later(published, flat_dates)
+        if "transition_year" in posterior["posterior"] and not flat_dates:
+            flat = later(observations, True)
         write_report(
-            posterior, out, flat and _or_failure(flat), systems, other and _or_failure(other)
-        )
+            posterior, out, flat and partial(_or_failure, flat), systems,
+            other and partial(_or_failure, other),
+        )  # fmt: skip
         say(answer(read_record(out)))
         if to_fit:
             say("\nFitting the ceilings, once on this machine ...")

@@ -47,14 +47,24 @@ from bayes_compute.wording import level
 if TYPE_CHECKING:
     import pandas as pd
 
-_TEXTS: dict[str, Callable[[dict], str]] = {
-    "table.txt": lambda record: table(record, "text"),
-    "table.md": lambda record: table(record, "markdown"),
-    "table.tex": lambda record: table(record, "latex"),
-    "macros.tex": macros,
-    "evidence.md": lambda record: published.describe(record["evidence"], level(record)),
-    "priors.md": lambda record: sensitivity.describe(record["prior_check"], level(record)),
-    "checks.md": lambda record: predictive_checks.describe(record["checks"], level(record)),
+# Texts of a report, each with what it needs of the record.
+_TEXTS: dict[str, tuple[str | None, Callable[[dict], str]]] = {
+    "table.txt": (None, lambda record: table(record, "text")),
+    "table.md": (None, lambda record: table(record, "markdown")),
+    "table.tex": (None, lambda record: table(record, "latex")),
+    "macros.tex": (None, macros),
+    "evidence.md": (
+        "evidence",
+        lambda record: published.describe(record["evidence"], level(record)),
+    ),
+    "priors.md": (
+        "prior_check",
+        lambda record: sensitivity.describe(record["prior_check"], level(record)),
+    ),
+    "checks.md": (
+        "checks",
+        lambda record: predictive_checks.describe(record["checks"], level(record)),
+    ),
 }
 
 
@@ -80,15 +90,19 @@ def write_fit(dt: xr.DataTree, out: str | os.PathLike[str]) -> Path:
     NotConverged
         If the fit failed its diagnostics; then nothing is written.
     """
-    return _write_results(dt, out, [], {})
+    return _write_results(dt, out, [], {}, dict)
+
+
+Fit = xr.DataTree | NotConverged
+"""A fit, or why it may not be quoted."""
 
 
 def write_report(
     dt: xr.DataTree,
     out: str | os.PathLike[str],
-    flat: xr.DataTree | NotConverged | None = None,
+    flat: Fit | Callable[[], Fit] | None = None,
     systems: "pd.DataFrame | None" = None,
-    other: xr.DataTree | NotConverged | None = None,
+    other: Fit | Callable[[], Fit] | None = None,
 ) -> Path:
     """Write what :func:`write_fit` does, tables, ``macros.tex``, figures and ``report.html``.
 
@@ -100,13 +114,14 @@ def write_report(
         The results folder.
     flat : DataTree or NotConverged, optional
         The same fit with ``flat_dates``, or why it may not be quoted: for ``priors.md``, and
-        ``prior_check`` in ``summary.json``.
+        ``prior_check`` in ``summary.json``. Or a function that waits for it, called when the
+        figures are drawn.
     systems : pandas.DataFrame, optional
         The table that was fitted: for ``hardware``, what is known of hardware and owners of
         bespoke and cloud systems.
     other : DataTree or NotConverged, optional
         Of a fit to all evidence, the same with published figures, or why it may not be quoted:
-        for ``evidence.md``, and ``evidence`` in ``summary.json``.
+        for ``evidence.md``, and ``evidence`` in ``summary.json``. Or a function, as above.
 
     Returns
     -------
@@ -120,19 +135,28 @@ def write_report(
     """
     there = {f"model {dt.attrs['model']}", *dt["posterior"].data_vars, *dt.children}
     figures = [name for name in FIGURE_FILES if FIGURES[Path(name).stem] <= there]
+    sections = ["prior_check", "checks"] if "membership" in dt else []
+    if other is not None:
+        sections.append("evidence")
+    texts = [name for name, (section, _) in _TEXTS.items() if section in (None, *sections)]
+
     more: dict = {}
     if "membership" in dt:
-        more["prior_check"] = sensitivity.prior_check(dt, flat)
         more["checks"] = predictive_checks.check_record(dt)
         if seed.applies(dt):
             more["seed"] = seed.comparison(dt)
         if systems is not None and "bespoke" in dt["posterior"]["era"].to_numpy():
             more["hardware"] = hardware_check(dt, systems).to_dict(orient="records")
-    if other is not None:
-        more["evidence"] = published.comparison(dt, other)
-    sections = {"evidence.md": "evidence", "priors.md": "prior_check", "checks.md": "checks"}
-    texts = [name for name in _TEXTS if name not in sections or sections[name] in more]
-    return _write_results(dt, out, [*texts, *figures, PAGE], more)
+
+    def compared() -> dict:
+        found = {}
+        if "membership" in dt:
+            found["prior_check"] = sensitivity.prior_check(dt, flat() if callable(flat) else flat)
+        if other is not None:
+            found["evidence"] = published.comparison(dt, other() if callable(other) else other)
+        return found
+
+    return _write_results(dt, out, [*texts, *figures, PAGE], more, compared)
 
 
 def write_projection(dt: xr.DataTree, out: str | os.PathLike[str]) -> dict:
@@ -218,24 +242,30 @@ def write_failure(exc: NotConverged, out: str | os.PathLike[str]) -> Path:
 
 
 def _write_results(
-    dt: xr.DataTree, out: str | os.PathLike[str], names: list[str], more: dict
+    dt: xr.DataTree,
+    out: str | os.PathLike[str],
+    names: list[str],
+    more: dict,
+    compared: Callable[[], dict],
 ) -> Path:
+    """Write what is listed; comparisons, which may still be at work, are asked for late."""
     record = summary_record(dt) | plain(more)
     folder = check_folder(out)
-    files = [DIAGNOSTICS, POSTERIOR, *names, SUMMARY]
     found = netcdf(dt)
+    told = {"converged": True, "files": [DIAGNOSTICS, POSTERIOR, *names, SUMMARY]}
     with one_line(folder), alone(folder):
         clear(folder)
-        hashes = {POSTERIOR: sha256(found), SUMMARY: sha256(json_bytes(record))}
-        told = {"converged": True, "files": files, "sha256": hashes}
         write_json(folder, DIAGNOSTICS, record["diagnostics"] | told)
         write_file(folder, POSTERIOR, lambda path: path.write_bytes(found))
+        _write_figures(dt, folder, [name for name in names if name in FIGURE_FILES])
+        record |= plain(compared())
         for name in names:
             if name in _TEXTS:
-                write_text(folder, name, _TEXTS[name](record))
-        _write_figures(dt, folder, [name for name in names if name in FIGURE_FILES])
+                write_text(folder, name, _TEXTS[name][1](record))
         if PAGE in names:
             _write_page(dt, folder, names, record)
+        hashes = {POSTERIOR: sha256(found), SUMMARY: sha256(json_bytes(record))}
+        write_json(folder, DIAGNOSTICS, record["diagnostics"] | told | {"sha256": hashes})
         write_json(folder, SUMMARY, record)
     return folder
 
