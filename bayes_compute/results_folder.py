@@ -1,8 +1,8 @@
 """Results folders: what stands there, written so that half a run never reads as whole.
 
 ``diagnostics.json`` is written first and lists the files of the run, and again at the end with the
-hashes of those that are read again; ``summary.json`` is removed first and written last. Files that no earlier run has
-listed are somebody's own, and stay.
+hashes of those that are read again; ``summary.json`` is removed first and written last. Files that
+no earlier run has listed are somebody's own, and stay.
 """
 
 import hashlib
