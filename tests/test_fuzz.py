@@ -105,7 +105,8 @@ def value(name: str, cell: str):
         raise ValueError(cell)
     number = float(cell)
     whole = number.is_integer() or number > 1e6
-    if not (number >= (name in FLOP) and number < math.inf and (whole or name not in COUNTS)):
+    inside = 1 <= number <= 1e60 if name in FLOP else 0 <= number < math.inf
+    if not (inside and (whole or name not in COUNTS)):
         raise ValueError(cell)
     return None if number == 0 and name == "parameters" else number
 
