@@ -108,9 +108,7 @@ def draw(found: dict[str, list[Cost]], path: str) -> None:
             ax.set_yscale("log")
             if name != "transitions":
                 ax.set_xscale("log")
-            ax.set_xticks(
-                values, [f"{value:,}" if value < 1e5 else f"{value:.0e}" for value in values]
-            )
+            ax.set_xticks(values, [f"{value:,}" for value in values])
             ax.minorticks_off()
             ax.set_xlabel(label)
         for ax in panels[:, 0]:
