@@ -21,7 +21,7 @@ from scipy import stats
 from scipy.special import logsumexp
 
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR
-from bayes_compute.errors import InputError
+from bayes_compute.errors import InputError, NotConverged
 from bayes_compute.inference import fit
 from bayes_compute.observations import Observations, decimal_year
 from bayes_compute.projection.coming import TOP, Coming
@@ -68,7 +68,11 @@ def of_vintage(model: str, vintage: str, later: str, seed: int = 1) -> dict:
             f"backtest: got {later} to score {vintage}; expected a later table; see bayes-compute "
             "data"
         )
-    dt, rng = fit(model, before, seed=seed, progress=False), np.random.default_rng([seed, 9])
+    try:
+        dt = fit(model, before, seed=seed, progress=False)
+    except NotConverged:  # what a refused fit is told to try
+        dt = fit(model, before, seed=seed, draws=2000, tune=1000, progress=False)
+    rng = np.random.default_rng([seed, 9])
     ends = pd.DatetimeIndex(
         [*(pd.Timestamp(year, 12, 31) for year in range(int(day.year), int(last.year))), last]
     )
