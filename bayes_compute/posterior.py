@@ -88,9 +88,10 @@ def draw_posterior(
     observations = seen_by(module, observations)
     pm_model = module.build(observations, flat_dates=flat_dates)
     likelihood = module.regression(observations, flat_dates)  # as `build` does: cached
-    without = likelihood.SAMPLED_WITHOUT
+    shape = (chains, draws)
+    without, known = likelihood.SAMPLED_WITHOUT, None
     while True:
-        to_sample = likelihood.focused(without)
+        to_sample = likelihood.focused(without, known)
         sampled, sample_stats = density(model, pm_model).sample(
             to_sample.data,
             draws=draws,
@@ -112,9 +113,11 @@ def draw_posterior(
         mended = sampled_without <= GATE["sampled_without"] and tail <= GATE["pareto_k"]
         if mended or without < _LEAST:
             break
-        without /= 10  # what was left out turns out to matter
+        # What was left out turns out to matter: draws show eras that the mode does not.
+        without /= 10
+        known = at._make(member[resampled(missed, shape, rng)[0].ravel()] for member in at)
     log_weight = missed + drawn.pop("log_weight", 0.0)
-    number, pareto_k = resampled(log_weight, (chains, draws), rng)
+    number, pareto_k = resampled(log_weight, shape, rng)
     kept = number.ravel()
     at = at._make(member[kept] for member in at)
     drawn_without = left_out(likelihood, to_draw, at)

@@ -184,8 +184,7 @@ def test_what_was_left_out_is_taken_in_if_it_turns_out_to_matter(observations, m
     asked, focused = [], CollapsedRegression.focused
 
     def noted(self, without, draws=None):
-        if draws is None:
-            asked.append(without)
+        asked.append((without, draws))
         return focused(self, without, draws)
 
     monkeypatch.setattr(CollapsedRegression, "focused", noted)
@@ -198,7 +197,11 @@ def test_what_was_left_out_is_taken_in_if_it_turns_out_to_matter(observations, m
     few = {"draws": 20, "tune": 20, "chains": 2, "seed": 1}
     found = posterior.draw_posterior("three_eras", observations, **few)
     assert found.left["sampled_without"] < GATE["sampled_without"]
-    assert asked[-2:] == pytest.approx([0.1, 0.01])
+    assert [without for without, _ in asked[-4:]] == pytest.approx([0.1, 1e-4, 0.01, 1e-4])
+    (_, no_draws), (_, drawn), (_, known), _ = asked[-4:]
+    assert no_draws is None
+    assert set(known[0]) < set(drawn[0]), "the draws that want what was left out, in place of all"
+    assert drawn[0][0] in known[0]
 
 
 def test_weights_of_draws_are_what_was_left_out(observations, monkeypatch):

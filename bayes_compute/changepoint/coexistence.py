@@ -83,8 +83,9 @@ def add_slope(s, level_sd, growth_sd, weight, slope):
 @nb.njit(cache=True, error_model="numpy", nogil=True)
 def weigh(
     growth_mean, growth_sd, elasticity, sigma, offset,
-    x, y, variance, domain, excess, spread, first, side, change, start,
-    undisclosed, group, late_excess, late_spread, late_above, constant, level_mean, level_sd,
+    x, y, variance, domain, excess, first, side, change, start,
+    undisclosed, early_excess, early_spread, group, late_excess, late_spread, late_above,
+    constant, level_mean, level_sd,
 ):  # fmt: skip
     """Log weight of each cell of the cloud transition and each threshold, and what it is made of.
 
@@ -97,16 +98,25 @@ def weigh(
         Sums over cloud and bespoke systems after it.
     terms : ndarray, shape (3, n, 7)
         From :func:`terms_of`, for each regime.
+    early_terms : ndarray, shape (G, U, 7)
+        The same of DIY systems whose parameters are undisclosed; those after a cell are in no sum.
     late_terms : ndarray, shape (Q, 2, U, 7)
-        The same of cloud and bespoke systems whose parameters are undisclosed.
+        The same of cloud and bespoke systems.
     """
     n, (n_cells, n_thresholds) = len(x), constant.shape
     n_groups, n_undisclosed = late_above.shape
-    terms = np.empty((3, n, N_SUMS))
+    terms, none = np.empty((3, n, N_SUMS)), np.zeros(n)
     for k in range(3):
         terms[k] = terms_of(
-            growth_mean, elasticity, sigma[k], offset, x, y, variance, domain, excess[k], spread,
+            growth_mean, elasticity, sigma[k], offset, x, y, variance, domain, excess[k], none,
             level_mean[k],
+        )  # fmt: skip
+    early_terms = np.empty((n_cells, n_undisclosed, N_SUMS))
+    for g in range(n_cells):
+        early_terms[g] = terms_of(
+            growth_mean, elasticity, sigma[DIY], offset, x[undisclosed], y[undisclosed],
+            variance[undisclosed], domain[undisclosed], early_excess[g], early_spread[g],
+            level_mean[DIY],
         )  # fmt: skip
     late_terms = np.empty((n_groups, 2, n_undisclosed, N_SUMS))
     of_group = np.zeros((n_groups, n_cells, 2, N_SUMS))
@@ -129,10 +139,13 @@ def weigh(
     early, s, i = np.empty((n_cells, N_SUMS)), np.zeros(N_SUMS), 0
     for g in range(n_cells):
         while i < first[g]:
-            s += terms[DIY, i]
+            if side[i] >= 0:
+                s += terms[DIY, i]
             i += 1
         early[g] = s
-        log_weight[g] += line_evidence(s, level_sd[DIY], growth_sd)
+        for u in range(np.searchsorted(undisclosed, first[g])):
+            early[g] += early_terms[g, u]
+        log_weight[g] += line_evidence(early[g], level_sd[DIY], growth_sd)
     now = np.zeros((n_cells, 2, N_SUMS))  # over disclosed systems
     i, both = n - 1, np.zeros((2, N_SUMS))
     for g in range(n_cells - 1, -1, -1):
@@ -154,14 +167,15 @@ def weigh(
                 for j in range(N_SUMS):
                     late[h, g, k, j] = now[g, k, j] + of_group[group[h], g, k, j]
                 log_weight[g, h] += line_evidence(late[h, g, k], level_sd[1 + k], growth_sd)
-    return log_weight, early, late, terms, late_terms
+    return log_weight, early, late, terms, early_terms, late_terms
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
 def evaluate(
     growth_mean, growth_sd, elasticity, sigma, offset,
-    x, y, variance, domain, excess, spread, first, side, change, start,
-    undisclosed, group, late_excess, late_spread, late_above, constant, level_mean, level_sd,
+    x, y, variance, domain, excess, first, side, change, start,
+    undisclosed, early_excess, early_spread, group, late_excess, late_spread, late_above,
+    constant, level_mean, level_sd,
 ):  # fmt: skip
     """Log marginal likelihood, its gradient, and the weights of cells and thresholds.
 
@@ -173,9 +187,7 @@ def evaluate(
     x, y, variance, domain : ndarray, shape (n,)
         Systems with training compute, in the order of dates.
     excess : ndarray, shape (3, n)
-        Log10 parameters less those that are expected in each regime.
-    spread : ndarray, shape (n,)
-        Variance of log10 parameters before the cloud transition; 0 where they are disclosed.
+        Log10 parameters less those that are expected in each regime; 0 where undisclosed.
     first : ndarray of int, shape (G,)
         Number of systems before each cell of the cloud transition, ascending.
     side : ndarray of int, shape (n,)
@@ -187,6 +199,8 @@ def evaluate(
         First change at each threshold.
     undisclosed : ndarray of int, shape (U,)
         Which systems' parameters are undisclosed, ascending.
+    early_excess, early_spread : ndarray, shape (G, U)
+        Their excess and its variance before each cell of the cloud transition.
     group : ndarray of int, shape (H,)
         Which of Q accounts of these holds at each threshold:
     late_excess, late_spread : ndarray, shape (Q, 2, U)
@@ -205,10 +219,11 @@ def evaluate(
     probability : ndarray, shape (G, H)
         Posterior probability of each cell and threshold.
     """
-    log_weight, early, late, terms, late_terms = weigh(
+    log_weight, early, late, terms, early_terms, late_terms = weigh(
         growth_mean, growth_sd, elasticity, sigma, offset,
-        x, y, variance, domain, excess, spread, first, side, change, start,
-        undisclosed, group, late_excess, late_spread, late_above, constant, level_mean, level_sd,
+        x, y, variance, domain, excess, first, side, change, start,
+        undisclosed, early_excess, early_spread, group, late_excess, late_spread, late_above,
+        constant, level_mean, level_sd,
     )  # fmt: skip
     n, (n_cells, n_thresholds) = len(x), constant.shape
     n_groups, n_undisclosed = late_above.shape
@@ -228,11 +243,18 @@ def evaluate(
     for g in range(n_cells - 1, -1, -1):
         s += slope[g]
         while i >= (first[g - 1] if g > 0 else 0):
-            add_gradient(
-                s, 1.0, terms[DIY, i], x[i], excess[DIY, i], spread[i],
-                sigma[DIY], elasticity, DIY, domain[i], gradient,
-            )  # fmt: skip
+            if side[i] >= 0:
+                add_gradient(
+                    s, 1.0, terms[DIY, i], x[i], excess[DIY, i], 0.0,
+                    sigma[DIY], elasticity, DIY, domain[i], gradient,
+                )  # fmt: skip
             i -= 1
+        for u in range(np.searchsorted(undisclosed, first[g])):
+            i_u = undisclosed[u]
+            add_gradient(
+                slope[g], 1.0, early_terms[g, u], x[i_u], early_excess[g, u], early_spread[g, u],
+                sigma[DIY], elasticity, DIY, domain[i_u], gradient,
+            )  # fmt: skip
     # Slopes of the first so many cells, added up over this threshold and the later ones
     later = np.zeros((n_cells + 1, 2, N_SUMS))
     of_group = np.zeros((n_groups, n_cells + 1, 2, N_SUMS))
@@ -281,14 +303,16 @@ def evaluate(
 @nb.njit(cache=True, nogil=True)
 def log_likelihood(
     growth_mean, growth_sd, elasticity, sigma, offset,
-    x, y, variance, domain, excess, spread, first, side, change, start,
-    undisclosed, group, late_excess, late_spread, late_above, constant, level_mean, level_sd,
+    x, y, variance, domain, excess, first, side, change, start,
+    undisclosed, early_excess, early_spread, group, late_excess, late_spread, late_above,
+    constant, level_mean, level_sd,
 ):  # fmt: skip
     """Log marginal likelihood and its gradient."""
     value, gradient, _ = evaluate(
         growth_mean, growth_sd, elasticity, sigma, offset,
-        x, y, variance, domain, excess, spread, first, side, change, start,
-        undisclosed, group, late_excess, late_spread, late_above, constant, level_mean, level_sd,
+        x, y, variance, domain, excess, first, side, change, start,
+        undisclosed, early_excess, early_spread, group, late_excess, late_spread, late_above,
+        constant, level_mean, level_sd,
     )  # fmt: skip
     return value, gradient
 
@@ -296,8 +320,9 @@ def log_likelihood(
 @nb.njit(cache=True, error_model="numpy", nogil=True)
 def draw(
     growth_mean, growth_sd, elasticity, sigma, offset,
-    x, y, variance, domain, excess, spread, first, side, change, start,
-    undisclosed, group, late_excess, late_spread, late_above, constant, level_mean, level_sd,
+    x, y, variance, domain, excess, first, side, change, start,
+    undisclosed, early_excess, early_spread, group, late_excess, late_spread, late_above,
+    constant, level_mean, level_sd,
     uniform, normal,
 ):  # fmt: skip
     """Draw cell, threshold and lines, m times for each of S draws of the hyperparameters.
@@ -315,10 +340,10 @@ def draw(
     cell, threshold = np.empty(shape, np.int64), np.empty(shape, np.int64)
     level, growth = np.empty((*shape, 3)), np.empty((*shape, 3))
     for s in range(shape[0]):
-        log_weight, early, late, _, _ = weigh(
+        log_weight, early, late, _, _, _ = weigh(
             growth_mean[s], growth_sd[s], elasticity[s], sigma[s], offset[s],
-            x, y, variance, domain, excess, spread, first, side, change, start,
-            undisclosed, group, late_excess, late_spread, late_above,
+            x, y, variance, domain, excess, first, side, change, start,
+            undisclosed, early_excess, early_spread, group, late_excess, late_spread, late_above,
             constant, level_mean, level_sd,
         )  # fmt: skip
         top = np.max(log_weight)

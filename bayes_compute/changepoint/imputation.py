@@ -16,9 +16,11 @@ from scipy.special import xlogy
 from bayes_compute.changepoint import coexistence, truncated, truncated_normal
 from bayes_compute.changepoint.coexistence import BESPOKE, CLOUD, DIY
 from bayes_compute.changepoint.eras import line_posterior
+from bayes_compute.changepoint.parameter_lines import ParameterLines
 from bayes_compute.changepoint.regime_prior import RegimeHyperparameters
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR
 from bayes_compute.changepoint.thresholds import SIDE, Thresholds
+from bayes_compute.observations import Observations
 
 if TYPE_CHECKING:
     from bayes_compute.changepoint.regimes import ThresholdRegimes
@@ -31,9 +33,9 @@ _LATE_YEAR, _GROUPED = 2024, 0.2
 class Imputation(NamedTuple):
     """Fixed means, variances and shares.
 
-    ``unknown`` (U,), which systems' parameters are undisclosed, ascending. Before the cloud
-    transition, ``excess`` (U,) of log10 parameters over the expected line, and its variance
-    ``spread`` (U,). After it, both if the system is cloud and if it is bespoke, (Q, 2, U), and
+    ``unknown`` (U,), which systems' parameters are undisclosed, ascending. Before each cell of the
+    cloud transition, ``excess`` (G, U) of log10 parameters over the expected line, and its variance
+    ``spread`` (G, U). After it, both if the system is cloud and if it is bespoke, (Q, 2, U), and
     ``above`` (Q, U), how far it counts as bespoke, for each of Q groups of thresholds that are
     close in the years of most such systems; ``group`` (H,) of each.
     """
@@ -47,19 +49,27 @@ class Imputation(NamedTuple):
     group: np.ndarray
 
     @classmethod
-    def even(cls, log10_parameters: np.ndarray, thresholds: Thresholds) -> "Imputation":
-        """As expected, and as likely bespoke as cloud: where to start from."""
-        unknown = np.flatnonzero(np.isnan(log10_parameters))
+    def even(
+        cls, observations: Observations, thresholds: Thresholds, parameters: ParameterLines
+    ) -> "Imputation":
+        """Where to start from.
+
+        Before each cell as known systems; after it as expected, and as likely bespoke as cloud.
+        """
+        unknown = np.flatnonzero(np.isnan(observations.log10_parameters))
+        over = parameters.early_line - parameters.mean[DIY]
+        excess = over[:, [0]] + over[:, [1]] * (observations.year[unknown] - REFERENCE_YEAR)
+        spread = np.exp(2 * parameters.early_line[:, [2]]) + 0 * excess
         late = np.round(thresholds.at(np.array([_LATE_YEAR]))[:, 0] / _GROUPED)
         _, group = np.unique(late, return_inverse=True)
         none = np.zeros((group.max() + 1, 2, len(unknown)))
-        return cls(unknown, none[0, 0], none[0, 0], none, none, none[:, 0] + 0.5, group)
+        return cls(unknown, excess, spread, none, none, none[:, 0] + 0.5, group)
 
-    def only(self, nodes: np.ndarray) -> "Imputation":
-        """Of some thresholds."""
+    def only(self, cells: np.ndarray, nodes: np.ndarray) -> "Imputation":
+        """Of some cells of the cloud transition and thresholds."""
         kept, group = np.unique(self.group[nodes], return_inverse=True)
         late = (self.late_excess[kept], self.late_spread[kept], self.above[kept])
-        return Imputation(self.unknown, self.excess, self.spread, *late, group)
+        return Imputation(self.unknown, self.excess[cells], self.spread[cells], *late, group)
 
     @property
     def entropy(self) -> np.ndarray:
@@ -80,7 +90,7 @@ class Imputation(NamedTuple):
 
 
 def imputed(regimes: "ThresholdRegimes") -> Imputation:
-    """Posterior of undisclosed parameters and regimes, given that of now.
+    """Posterior of undisclosed parameters and regimes after the transition, given that of now.
 
     Each group of thresholds gets that at its own mode: at the mode of all, the groups there would
     be favoured.
@@ -93,10 +103,9 @@ def imputed(regimes: "ThresholdRegimes") -> Imputation:
         part = regimes.only(cells, mine)
         hopeful = best[mine].max() > best.max() - regimes.HOPELESS
         parts.append(_at(part, part.mode if hopeful else regimes.mode))
-    early = _at(regimes.only(cells, np.array([np.argmax(best)])), regimes.mode)
     names = ("late_excess", "late_spread", "above")
     late = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
-    return early._replace(**late, group=group)
+    return regimes.imputation._replace(**late)
 
 
 def _at(regimes: "ThresholdRegimes", at: RegimeHyperparameters) -> Imputation:
@@ -109,8 +118,6 @@ def _at(regimes: "ThresholdRegimes", at: RegimeHyperparameters) -> Imputation:
     x, mean = o.year[unknown] - REFERENCE_YEAR, regimes.expected[:, unknown]
     log_weight, _, late, *_ = coexistence.weigh(*at, *regimes.arguments)
     g, h = divmod(int(np.argmax(log_weight)), len(regimes.thresholds.capacity))
-    diy = regimes.parameters.mode(DIY, g, h)
-    truncated.laplace(diy, *regimes.parameters.systems(DIY, g, h), np.zeros((3, 3)))
     edge = regimes.thresholds.at(o.year[unknown])[h]
     excess = np.empty((2, len(unknown)))
     spread, log_density = np.empty_like(excess), np.empty_like(excess)
@@ -128,8 +135,6 @@ def _at(regimes: "ThresholdRegimes", at: RegimeHyperparameters) -> Imputation:
     odds = log_density[1] - log_density[0]
     odds = odds + regimes.shares.expected_log_odds(regimes.kept_cells[g], h, unknown)
     return regimes.imputation._replace(
-        excess=diy[0] + diy[1] * x - mean[DIY],
-        spread=np.full(len(unknown), np.exp(2 * diy[2])),
         late_excess=excess[None],
         late_spread=spread[None],
         above=np.exp(-np.logaddexp(0, -odds))[None],
@@ -140,6 +145,7 @@ def log_bound(
     regimes: "ThresholdRegimes",
     at: RegimeHyperparameters,
     drawn: dict[str, np.ndarray],
+    row: np.ndarray,
     node: np.ndarray,
     late: np.ndarray,
     passed: np.ndarray,
@@ -153,8 +159,8 @@ def log_bound(
         S draws.
     drawn : dict of ndarray
         Lines of FLOP and ``share`` (S, 2), drawn for them.
-    node : ndarray of int, shape (S,)
-        Threshold.
+    row, node : ndarray of int, shape (S,)
+        Cell of the cloud transition, and threshold.
     late, passed : ndarray of bool, shape (S, U)
         Whether a system is after the cloud, and after the bespoke, transition.
     """
@@ -175,7 +181,7 @@ def log_bound(
     for k, weight, prior in ((CLOUD, 1 - q, 1 - share), (BESPOKE, q, share)):
         of_regime = log_density(k, given.late_excess[group, k - 1], given.late_spread[group, k - 1])
         bound += weight * (np.log(prior) + of_regime)
-    return np.where(late, bound, log_density(DIY, given.excess, given.spread)).sum(axis=1)
+    return np.where(late, bound, log_density(DIY, given.excess[row], given.spread[row])).sum(axis=1)
 
 
 def _line(sums: np.ndarray, level_sd: float, growth_sd: float) -> tuple[np.ndarray, np.ndarray]:

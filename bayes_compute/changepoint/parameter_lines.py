@@ -37,6 +37,8 @@ class ParameterLines:
         Prior of level, growth and log sd of a line, a row a regime.
     early : ndarray, shape (G,)
         Log evidence of DIY systems.
+    early_line : ndarray, shape (G, 3)
+        Mode of their level, growth and log sd.
     late : ndarray, shape (H, 2, G)
         Log evidence of cloud and bespoke systems.
     line : ndarray, shape (H, 2, G, 3)
@@ -53,6 +55,7 @@ class ParameterLines:
     mean: np.ndarray
     sd: np.ndarray
     early: np.ndarray
+    early_line: np.ndarray
     late: np.ndarray
     line: np.ndarray
     slope: np.ndarray
@@ -85,12 +88,11 @@ class ParameterLines:
             len(threshold),
         )
         late, line, slope = (np.concatenate(part) for part in zip(*parts, strict=True))
-        empty = np.empty(len(first))
-        found = cls(x, p, threshold, above, first, mean, sd, empty, late, line, slope)
-        early = [
-            _quadrature(mean[DIY].copy(), *found.systems(DIY, g, 0)) for g in range(len(first))
-        ]
-        return replace(found, early=np.array(early))
+        early, early_line = np.empty(len(first)), np.tile(mean[DIY], (len(first), 1))
+        found = cls(x, p, threshold, above, first, mean, sd, early, early_line, late, line, slope)
+        for g in range(len(first)):
+            early[g] = _quadrature(early_line[g], *found.systems(DIY, g, 0))
+        return found
 
     def only(self, cells: np.ndarray, nodes: np.ndarray) -> "ParameterLines":
         """Some of the cells and thresholds."""
@@ -100,6 +102,7 @@ class ParameterLines:
             above=self.above[nodes],
             first=self.first[cells],
             early=self.early[cells],
+            early_line=self.early_line[cells],
             late=self.late[nodes][:, :, cells],
             line=self.line[nodes][:, :, cells],
             slope=self.slope[nodes][:, :, cells],
@@ -126,8 +129,8 @@ class ParameterLines:
         return self.x[chosen], self.p[chosen], edge, SIDE[k], self.mean[k], self.sd[k]
 
     def mode(self, k: int, g: int, h: int) -> np.ndarray:
-        """Where to seek the mode of a regime's line from, shape (3,)."""
-        return self.mean[k].copy() if k == DIY else self.line[h, k - 1, g].copy()
+        """Mode of a regime's line, shape (3,); a copy, to seek it more closely from."""
+        return (self.early_line[g] if k == DIY else self.line[h, k - 1, g]).copy()
 
     def refined(self, probability: np.ndarray) -> "ParameterLines":
         """Integrate by quadrature where cells and thresholds are probable (G, H)."""

@@ -3,7 +3,8 @@
 Cells, thresholds and lines of FLOP come first, as the sampler sees them; what depends on these
 alone follows: dates, capacity and drift within their cells, shares, and lines of parameters. Where
 parameters are undisclosed, each draw of the hyperparameters then chooses among several completions,
-and each of these among several lines of parameters, by how well they explain the undisclosed.
+and each of these among several lines of parameters, by how well they explain the undisclosed. If
+that leaves a few draws with much of the weight, all is drawn again with more completions.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -18,11 +19,13 @@ from bayes_compute.changepoint.regime_prior import RegimeHyperparameters
 from bayes_compute.changepoint.statistics import CAPACITY_YEAR, REFERENCE_YEAR
 from bayes_compute.changepoint.threads import in_threads
 from bayes_compute.changepoint.thresholds import SIDE
+from bayes_compute.draws import smoothed
 
 if TYPE_CHECKING:
     from bayes_compute.changepoint.regimes import ThresholdRegimes
 
-_COMPLETIONS, _CANDIDATES = 8, 8  # where parameters are undisclosed
+_COMPLETIONS, _CANDIDATES = (8, 32), 8  # where parameters are undisclosed
+_PARETO_K = 0.5  # of weights, which above it may lack a variance: these are drawn again
 _DOF = 5.0  # of the t distribution from which lines of parameters are drawn
 
 
@@ -54,17 +57,10 @@ def draw(
         ``log_weight`` (S,), what makes the draws exact where parameters are undisclosed, and
         ``log_likelihood`` of each draw without it (S,).
     """
-    n, m = len(at.growth_mean), _COMPLETIONS if len(regimes.imputation.unknown) else 1
-    *found, value = _cells_and_lines(regimes, at, m, rng)
-    many = at._make(np.repeat(member, m, axis=0) for member in at)
-    drawn = _completed(regimes, many, *found, rng)
-    log_weight = drawn["log_weight"].reshape(n, m)
-    weight = np.cumsum(np.exp(log_weight - log_weight.max(axis=1, keepdims=True)), axis=1)
-    passed = weight < rng.random((n, 1)) * weight[:, -1:]
-    chosen = m * np.arange(n) + passed.sum(axis=1)
-    drawn = {name: values[chosen] for name, values in drawn.items()}
-    drawn["log_weight"] = logsumexp(log_weight, axis=1) - np.log(m)
-    drawn["log_likelihood"] = value
+    for m in _COMPLETIONS if len(regimes.imputation.unknown) else (1,):
+        drawn = _weighted(regimes, at, m, rng)
+        if smoothed(drawn["log_weight"])[1].get("pareto_k", 0.0) <= _PARETO_K:
+            break
     return _with_compute(regimes, at, drawn)
 
 
@@ -88,6 +84,23 @@ def draw_prior(
         ),
     }
     return _with_compute(regimes, at, drawn | _named(line))
+
+
+def _weighted(
+    regimes: "ThresholdRegimes", at: RegimeHyperparameters, m: int, rng: np.random.Generator
+) -> dict[str, np.ndarray]:
+    """Draw ``m`` completions of each draw of the hyperparameters, and choose one by its weight."""
+    n = len(at.growth_mean)
+    *found, value = _cells_and_lines(regimes, at, m, rng)
+    many = at._make(np.repeat(member, m, axis=0) for member in at)
+    drawn = _completed(regimes, many, *found, rng)
+    log_weight = drawn["log_weight"].reshape(n, m)
+    weight = np.cumsum(np.exp(log_weight - log_weight.max(axis=1, keepdims=True)), axis=1)
+    passed = weight < rng.random((n, 1)) * weight[:, -1:]
+    chosen = m * np.arange(n) + passed.sum(axis=1)
+    drawn = {name: values[chosen] for name, values in drawn.items()}
+    drawn["log_weight"] = logsumexp(log_weight, axis=1) - np.log(m)
+    return drawn | {"log_likelihood": value}
 
 
 def _cells_and_lines(
@@ -157,7 +170,7 @@ def _completed(
         chosen, log_mean, bespoke = _choose(regimes, at, drawn, line, begin, change, rng)
         picked = np.where(rng.random(bespoke.shape) < bespoke, BESPOKE, CLOUD)
         regime[:, unknown] = np.where(late, picked, DIY)
-        log_weight = log_mean - log_bound(regimes, at, drawn, node, late, passed)
+        log_weight = log_mean - log_bound(regimes, at, drawn, row, node, late, passed)
     line = line[np.arange(n), chosen]
     return drawn | _named(line) | {"regime": regime, "log_weight": log_weight}
 

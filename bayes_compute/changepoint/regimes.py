@@ -137,7 +137,7 @@ class ThresholdRegimes:
         first = cells.n_before(era_year(observations.year))
         kept = np.flatnonzero(cells.log_mass[0, 0] > np.log(_TAIL))
         parameters = ParameterLines.of(observations, nodes, first[kept], prior)
-        given = Imputation.even(observations.log10_parameters, nodes)
+        given = Imputation.even(observations, nodes, parameters)
         shares = Shares.of(given.counted(nodes.puts_above(observations)), first, cells, kept, prior)
         regimes = cls(observations, cells, kept, prior, nodes, parameters, given, shares)
         near = regimes.log_weight(regimes.mode) > -cls.HOPELESS
@@ -150,7 +150,7 @@ class ThresholdRegimes:
             kept_cells=self.kept_cells[cells],
             thresholds=self.thresholds.only(nodes),
             parameters=self.parameters.only(cells, nodes),
-            imputation=self.imputation.only(nodes),
+            imputation=self.imputation.only(cells, nodes),
             shares=self.shares.only(cells, nodes),
         )
 
@@ -195,8 +195,8 @@ class ThresholdRegimes:
         """What functions of the core take after the hyperparameters, by name."""
         o, seen, given = self.observations, self.with_flop, self.imputation
         place = np.searchsorted(seen, given.unknown)
-        excess, spread = o.log10_parameters[seen] - self.expected[:, seen], np.zeros(len(seen))
-        excess[:, place], spread[place] = given.excess, given.spread
+        excess = o.log10_parameters[seen] - self.expected[:, seen]
+        excess[:, place] = 0.0
         above = self.above[:, seen].astype(int)
         side = above[0].copy()
         side[place] = -1
@@ -210,12 +210,13 @@ class ThresholdRegimes:
             "variance": o.variance[seen],
             "domain": o.domain[seen],
             "excess": excess,
-            "spread": spread,
             "first": first,
             "side": side,
             "change": np.stack([system, above[node, system], n_before], axis=1),
             "start": np.searchsorted(node, np.arange(len(above) + 1)),
             "undisclosed": place,
+            "early_excess": given.excess,
+            "early_spread": given.spread,
             "group": given.group,
             "late_excess": given.late_excess,
             "late_spread": given.late_spread,

@@ -179,14 +179,14 @@ class RegimesTwin:
         parameters : pair of arrays
             Instead of :attr:`parameters`.
         stand_in : Imputation
-            What stands for undisclosed parameters.
+            What stands for undisclosed parameters; before each of all cells.
         """
         o, known, unknown = self.observations, self.known, np.flatnonzero(~self.known)
         early, late = self.parameters if parameters is None else parameters
         out = self.log_mass[:, None] + self.log_threshold
 
         @cache
-        def density(k: int, systems: tuple[int, ...], group: int) -> float:
+        def density(k: int, systems: tuple[int, ...], cell: int, group: int) -> float:
             rows = np.array(systems, dtype=int)
             excess, spread = (o.log10_parameters - self.expected(k))[rows], np.zeros(len(rows))
             weight = np.ones(len(rows))
@@ -194,7 +194,7 @@ class RegimesTwin:
                 if not known[i]:
                     u = int(np.flatnonzero(unknown == i)[0])
                     if k == DIY:
-                        excess[j], spread[j] = stand_in.excess[u], stand_in.spread[u]
+                        excess[j], spread[j] = stand_in.excess[cell, u], stand_in.spread[cell, u]
                     else:
                         q = stand_in.above[group, u]
                         weight[j] = q if k == BESPOKE else 1 - q
@@ -214,10 +214,10 @@ class RegimesTwin:
                     out[j, h] -= np.sum(special.xlogy(q, q) + special.xlogy(1 - q, 1 - q))
                 out[j, h] += self.log_shares(history.eras, above)
                 out[j, h] += early[cell] + late[h, :, cell].sum()
-                out[j, h] += density(DIY, before, 0)
+                out[j, h] += density(DIY, before, cell, 0)
                 for k in (CLOUD, BESPOKE):
                     mine = [i for i in after if not known[i] or above[i] == (k == BESPOKE)]
-                    out[j, h] += density(k, tuple(mine), group)
+                    out[j, h] += density(k, tuple(mine), 0, group)
         return out
 
     def probability(self, log_weight) -> np.ndarray:

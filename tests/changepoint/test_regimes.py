@@ -10,6 +10,7 @@ from dense_regimes import BESPOKE, CLOUD, DIY, RegimesTwin
 from scipy import special, stats
 
 from bayes_compute.changepoint import truncated
+from bayes_compute.changepoint.imputation import Imputation
 from bayes_compute.changepoint.regimes import (
     RegimeHyperparameters,
     RegimePrior,
@@ -100,7 +101,15 @@ def given(regimes: ThresholdRegimes, twin: RegimesTwin) -> tuple[np.ndarray, np.
 @cache
 def expected_at(data: str, kind: str, point: str) -> np.ndarray:
     regimes, twin = both_of(data, kind)
-    return twin.log_weight(at_of(point), given(regimes, twin), regimes.imputation)
+    return twin.log_weight(at_of(point), given(regimes, twin), stand_in(regimes, twin))
+
+
+def stand_in(regimes: ThresholdRegimes, twin: RegimesTwin) -> Imputation:
+    """What stands for undisclosed parameters, with a row for each cell that is not kept too."""
+    every = np.searchsorted(regimes.kept_cells, np.arange(twin.n_cells))
+    every = np.minimum(every, len(regimes.kept_cells) - 1)
+    of = regimes.imputation
+    return of._replace(excess=of.excess[every], spread=of.spread[every])
 
 
 def at_of(point: str) -> RegimeHyperparameters:
