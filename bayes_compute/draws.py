@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 
 _ALIKE = 0.1  # sd of log weights
+_FEWEST = 25  # weights, whose tail of five is the smallest that a Pareto distribution is fitted to
 
 
 def count(posterior: xr.Dataset) -> int:
@@ -52,7 +53,7 @@ def smoothed(log_weight: np.ndarray) -> tuple[np.ndarray, dict[str, float]]:
     """Pareto smooth weights (Vehtari et al. 2024, arXiv:1507.02646).
 
     Weights so much alike that they cost a hundredth of the effective sample size at most are left
-    as they are, whatever the form of their tail.
+    as they are, whatever the form of their tail, and so are fewer than 25.
 
     Parameters
     ----------
@@ -64,7 +65,7 @@ def smoothed(log_weight: np.ndarray) -> tuple[np.ndarray, dict[str, float]]:
     diagnostics : dict
         ``pareto_k``, where weights were smoothed.
     """
-    if np.std(log_weight) <= _ALIKE:
+    if np.std(log_weight) <= _ALIKE or len(log_weight) < _FEWEST:
         return log_weight, {}
     from arviz_stats.base.array import array_stats
 

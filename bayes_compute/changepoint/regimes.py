@@ -99,8 +99,8 @@ class ThresholdRegimes:
         """Lay out cells of dates and nodes of the threshold, and integrate parameters out.
 
         Cells of the capacity are cut to ``widest``; systems within 0.01 of each other are not told
-        apart. Drifts are evenly spaced over all but a thousandth of the prior, no further apart
-        than 1.5 sds of their posterior.
+        apart. Drifts are evenly spaced over all but a thousandth of the prior, as close as
+        :meth:`Thresholds.finer` finds them to have to be.
 
         Parameters
         ----------
@@ -115,12 +115,13 @@ class ThresholdRegimes:
         """
         cells = DateCells.between(era_year(observations.year), dates)
         thresholds = Thresholds.of(observations, prior, widest, n_drifts)
-        regimes = cls._on(observations, cells, prior, thresholds)
-        weight = np.exp(regimes.log_weight(regimes.mode)).sum(axis=0)
-        weight /= weight.sum()
-        finer = regimes.thresholds.finer(observations, prior, weight)
-        if finer is not None:
-            regimes = cls._on(observations, cells, prior, finer)
+        while True:
+            regimes = cls._on(observations, cells, prior, thresholds)
+            weight = np.exp(regimes.log_weight(regimes.mode)).sum(axis=0)
+            finer = regimes.thresholds.finer(observations, prior, weight / weight.sum())
+            if finer is None:
+                break
+            thresholds = finer
         kept = regimes.kept_cells
         for _ in range(_ROUNDS if len(regimes.imputation.unknown) else 0):
             given = imputed(regimes)

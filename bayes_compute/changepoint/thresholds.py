@@ -24,6 +24,9 @@ _TAIL = 1e-6  # prior probability of capacities beyond which none are looked at
 _DRIFT_TAIL = 5e-4  # and of drifts
 _FINEST = 0.01  # log10 parameters, between which systems are not told apart
 _APART, _NARROWEST = 1.5, 0.01  # of drifts: in sds of their posterior; log10 parameters a year
+_AGREED = 0.3  # probability by which every second drift and the others may differ ...
+_CLOSEST = 0.002  # ... unless they are as close as this
+_UNLIKELY = 1e-6  # of nodes between which no finer ones are looked for, beside the likeliest
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,25 +75,51 @@ class Thresholds:
     def finer(
         self, observations: Observations, prior: RegimePrior, weight: np.ndarray
     ) -> "Thresholds | None":
-        """Lay out nodes on drifts that are 1.5 sds of their posterior apart, or closer.
+        """Lay out nodes on closer drifts.
+
+        The likelihood changes in steps, one for each system that a threshold crosses, so that
+        drifts can be too far apart to see where it is high. They are close enough where every
+        second one and the others alone agree about the capacity, to within what lets both together
+        be right, and where they are 1.5 sds of their posterior apart, or closer.
 
         Parameters
         ----------
         observations, prior
             As in :meth:`of`.
         weight : ndarray, shape (H,)
-            Posterior probability of the nodes. Finer ones lie between these only: on drifts a step
-            from them, at capacities that reach to the next cell of those on the drifts next to it.
+            Posterior probability of the nodes. Finer ones lie between likely ones only: on drifts a
+            step from them, at capacities that reach to the next cell of those on the drifts next
+            to it.
 
         Returns
         -------
         Thresholds, or None if drifts are as close already
         """
-        n, sd = len(self.drifts), np.sqrt(weight @ (self.drift - weight @ self.drift) ** 2)
-        step = (self.drifts[-1] - self.drifts[0]) / max(n - 1, 1)
-        parts = math.ceil(step / max(_APART * float(sd), _NARROWEST))
-        if parts <= 1:
+        step, sd = self.drift_step, np.sqrt(weight @ (self.drift - weight @ self.drift) ** 2)
+        parts = math.ceil(
+            max(step / max(_APART * sd, _NARROWEST), self._disagreement(weight) / _AGREED)
+        )
+        if parts <= 1 or step <= _CLOSEST:
             return None
+        likely = np.flatnonzero(weight > _UNLIKELY * weight.max())
+        return self.only(likely)._between(observations, prior, parts)
+
+    def _disagreement(self, weight: np.ndarray) -> float:
+        """Largest difference of the probability of a capacity below any, between halves of drifts.
+
+        Parameters
+        ----------
+        weight : ndarray, shape (H,)
+        """
+        order = np.argsort(self.capacity)
+        second = np.searchsorted(self.drifts, self.drift[order] - self.drift_step / 2) % 2 == 1
+        halves = [np.cumsum(weight[order] * half) for half in (second, ~second)]
+        return float(np.abs(np.subtract(*(half / max(half[-1], 1e-300) for half in halves))).max())
+
+    def _between(self, observations: Observations, prior: RegimePrior, parts: int) -> "Thresholds":
+        """Lay out nodes between these, on drifts so many times as close."""
+        lowest, highest = _even(prior.drift, 2)
+        step, n = self.drift_step, round((highest - lowest) / self.drift_step) + 1
         drifts = _even(prior.drift, parts * (n - 1) + 1)
         near = np.abs(drifts[:, None] - np.unique(self.drift)).min(axis=1) < step
         found = self._on(observations, prior, self.widest, drifts, near)

@@ -349,6 +349,53 @@ def test_drifts_stand_for_the_prior_around_them(n_drifts, nothing_is_hopeless):
         assert step < 2 * sd
 
 
+def dense_table(n: int = 60):
+    """So many systems of many sizes that thresholds on drifts far apart never part them alike."""
+    rng = np.random.default_rng(4)
+    year = np.sort(rng.uniform(2004, 2022, n))
+    p = 7.0 + 0.2 * (year - 2010) + rng.normal(0, 1, n)
+    y = 17 + 0.5 * (year - 2010) + 0.6 * (p - 7.5) + rng.normal(0, 0.4, n) + 1.5 * (p > 8.4)
+    return with_parameters(made_up(year, y, np.full(n, 0.1), np.arange(n) % 2), p)
+
+
+@cache
+def below(n_drifts: int) -> tuple[np.ndarray, int]:
+    """Posterior probability of the capacity below 8, 8.1, ... 9, and the number of drifts."""
+    prior = replace(PRIOR, drift=stats.norm(0.05, 0.05))
+    regimes = ThresholdRegimes.of(dense_table(), DATES["normal"], prior, 0.1, n_drifts)
+    weight = regimes.probability(regimes.mode).sum(axis=0)
+    nodes = regimes.thresholds
+    found = [weight[nodes.capacity < edge].sum() for edge in np.linspace(8, 9, 11)]
+    return np.array(found), len(nodes.drifts)
+
+
+def test_drifts_are_close_enough_for_the_posterior_of_the_capacity(monkeypatch):
+    few, n_drifts = below(5)
+    exact, _ = below(161)
+    assert n_drifts > 5
+    np.testing.assert_allclose(few, exact, rtol=0, atol=0.15)
+    below.cache_clear()
+    monkeypatch.setattr(Thresholds, "finer", lambda *_: None)
+    alone, _ = below(5)
+    below.cache_clear()
+    assert np.abs(alone - exact).max() > 0.2, "otherwise nothing is tested"
+
+
+def test_halves_of_drifts_that_disagree_ask_for_closer_ones():
+    o = dense_table()
+    nodes = Thresholds.of(o, replace(PRIOR, drift=stats.norm(0.05, 0.05)), 0.1, 9)
+    smooth = np.exp(-0.5 * ((nodes.capacity - 8.4) / 0.2) ** 2)
+    wide = smooth / smooth.sum()
+    assert nodes.finer(o, PRIOR, wide) is None
+    low = np.where(np.isin(nodes.drift, nodes.drifts[::2]), nodes.capacity < 8.4, 0.6)
+    ragged = smooth * (0.4 + low)
+    prior = replace(PRIOR, drift=stats.norm(0.05, 0.05))
+    closer = nodes.finer(o, prior, ragged / ragged.sum())
+    assert closer is not None
+    assert closer.drift_step == pytest.approx(nodes.drift_step / 2)
+    assert set(nodes.drifts.round(9)) <= set(closer.drifts.round(9))
+
+
 @pytest.mark.parametrize("widest", [0.1, 0.3])
 def test_ends_of_the_capacity_are_as_wide_as_its_cells(widest):
     nodes, prior = Thresholds.of(some_systems(), PRIOR, widest, n_drifts=1), PRIOR.capacity
