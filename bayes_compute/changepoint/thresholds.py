@@ -79,8 +79,8 @@ class Thresholds:
 
         The likelihood changes in steps, one for each system that a threshold crosses, so that
         drifts can be too far apart to see where it is high. They are close enough where every
-        second one and the others alone agree about the capacity, to within what lets both together
-        be right, and where they are 1.5 sds of their posterior apart, or closer.
+        second one and the others alone put the capacity below any value with probabilities within
+        0.3 of each other, and where they are 1.5 sds of their posterior apart, or closer.
 
         Parameters
         ----------
