@@ -99,7 +99,7 @@ def weigh(
     terms : ndarray, shape (3, n, 7)
         From :func:`terms_of`, for each regime.
     early_terms : ndarray, shape (G, U, 7)
-        The same of DIY systems whose parameters are undisclosed; those after a cell are in no sum.
+        The same of DIY systems whose parameters are undisclosed; not set of those after a cell.
     late_terms : ndarray, shape (Q, 2, U, 7)
         The same of cloud and bespoke systems.
     """
@@ -113,9 +113,10 @@ def weigh(
         )  # fmt: skip
     early_terms = np.empty((n_cells, n_undisclosed, N_SUMS))
     for g in range(n_cells):
-        early_terms[g] = terms_of(
-            growth_mean, elasticity, sigma[DIY], offset, x[undisclosed], y[undisclosed],
-            variance[undisclosed], domain[undisclosed], early_excess[g], early_spread[g],
+        before = undisclosed[: np.searchsorted(undisclosed, first[g])]
+        early_terms[g, : len(before)] = terms_of(
+            growth_mean, elasticity, sigma[DIY], offset, x[before], y[before],
+            variance[before], domain[before], early_excess[g], early_spread[g],
             level_mean[DIY],
         )  # fmt: skip
     late_terms = np.empty((n_groups, 2, n_undisclosed, N_SUMS))

@@ -116,8 +116,8 @@ def _at(regimes: "ThresholdRegimes", at: RegimeHyperparameters) -> Imputation:
     """
     o, prior, unknown = regimes.observations, regimes.prior, regimes.imputation.unknown
     x, mean = o.year[unknown] - REFERENCE_YEAR, regimes.expected[:, unknown]
-    log_weight, _, late, *_ = coexistence.weigh(*at, *regimes.arguments)
-    g, h = divmod(int(np.argmax(log_weight)), len(regimes.thresholds.capacity))
+    g, h = divmod(int(np.argmax(regimes.log_weight(at))), len(regimes.thresholds.capacity))
+    late = coexistence.weigh(*at, *regimes.arguments)[2][regimes.alike[1][h], g]
     edge = regimes.thresholds.at(o.year[unknown])[h]
     excess = np.empty((2, len(unknown)))
     spread, log_density = np.empty_like(excess), np.empty_like(excess)
@@ -125,7 +125,7 @@ def _at(regimes: "ThresholdRegimes", at: RegimeHyperparameters) -> Imputation:
         level, growth, log_sd = regimes.parameters.mode(k, g, h)
         middle, variance = truncated_normal.moments(level + growth * x, log_sd, edge, SIDE[k])
         excess[k - 1], spread[k - 1] = middle - mean[k], variance
-        line, covariance = _line(late[h, g, k - 1], prior.level_sd[k], at.growth_sd)
+        line, covariance = _line(late[k - 1], prior.level_sd[k], at.growth_sd)
         flop = prior.level_mean[k] + line[0] + (at.growth_mean + line[1]) * x
         flop += at.elasticity * excess[k - 1] + at.offset[o.domain[unknown]]
         total = at.sigma[k] ** 2 + o.variance[unknown] + at.elasticity**2 * variance

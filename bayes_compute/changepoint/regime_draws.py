@@ -106,7 +106,10 @@ def _weighted(
 def _cells_and_lines(
     regimes: "ThresholdRegimes", at: RegimeHyperparameters, m: int, rng: np.random.Generator
 ) -> list[np.ndarray]:
-    """What :func:`coexistence.draw` returns; ``m`` times for each draw, one after the other."""
+    """What :func:`coexistence.draw` returns, with thresholds told apart that are alike to it.
+
+    ``m`` times for each draw, one after the other.
+    """
     n = len(at.growth_mean)
     uniform, normal = rng.random((n, m)), rng.standard_normal((n, m, 3, 2))
     parts = in_threads(
@@ -119,7 +122,12 @@ def _cells_and_lines(
         n,
     )
     *each, value = (np.concatenate(part) for part in zip(*parts, strict=True))
-    return [*(values.reshape(n * m, *values.shape[2:]) for values in each), value]
+    row, kind, *lines = (values.reshape(n * m, *values.shape[2:]) for values in each)
+    node = np.empty_like(kind)
+    for mine in _alike(row * len(regimes.above) + kind):
+        among = np.flatnonzero(regimes.alike[1] == kind[mine[0]])
+        node[mine] = among[_pick(regimes.constant[row[mine[0]], among], len(mine), rng)]
+    return [row, node, *lines, value]
 
 
 def _completed(
@@ -136,17 +144,10 @@ def _completed(
     unknown = regimes.imputation.unknown
     m = _CANDIDATES if len(unknown) else 1
     cell = np.stack([regimes.kept_cells[row], regimes.kept_cells[row]], axis=1)
-    line = np.empty((n, m, 3, 3))
     for mine in _alike(row * len(thresholds.capacity) + node):
         g, h = int(row[mine[0]]), int(node[mine[0]])
         cell[mine, 1] += _pick(shares.of_cell(regimes.kept_cells[g], h), len(mine), rng)
-    for k in range(3):
-        same = regimes.parameters.n_systems(k)[row, node]  # and so the same systems, which are ...
-        if k != DIY:
-            same = same + (regimes.observations.n + 1) * node  # ... the last on a threshold's side
-        for mine in _alike(same):
-            g, h = int(row[mine[0]]), int(node[mine[0]])
-            line[mine, :, k] = _lines(regimes, k, g, h, (len(mine), m), rng)
+    line = _lines(regimes, row, node, m, rng)
     begin, change = regimes.first[cell].T
     date = regimes.cells.draw(cell, rng)
     slope = regimes.parameters.slope[node, :, row].sum(axis=1)
@@ -182,24 +183,38 @@ def _alike(label: np.ndarray) -> list[np.ndarray]:
 
 
 def _lines(
-    regimes: "ThresholdRegimes",
-    k: int,
-    g: int,
-    h: int,
-    shape: tuple[int, int],
-    rng: np.random.Generator,
+    regimes: "ThresholdRegimes", row: np.ndarray, node: np.ndarray, m: int, rng: np.random.Generator
 ) -> np.ndarray:
-    """Lines of a regime's parameters, resampled from many candidates, shape (*shape, 3).
+    """``m`` lines of parameters of each regime for each draw, shape (S, m, 3, 3).
 
-    For each draw there are five more, of which it keeps one: a draw has as many completions
-    (the first of ``shape``) as a completion has lines (the second).
+    Draws whose cells and thresholds have the same systems share candidates: 80, and five more for
+    each draw, which has as many completions here as a completion has lines.
     """
-    parameters, m = regimes.parameters, 150 + 5 * shape[0] // shape[1]
-    normal, chi_squared = rng.standard_normal((m, 3)), rng.chisquare(_DOF, m)
-    point, log_weight = truncated.candidates(
-        parameters.mode(k, g, h), *parameters.systems(k, g, h), normal, chi_squared, _DOF
-    )
-    return point[_pick(log_weight, shape, rng)]
+    parameters, line = regimes.parameters, np.empty((len(row), m, 3, 3))
+    wanted = []
+    for k in range(3):
+        same = parameters.n_systems(k)[row, node]  # and so the same systems, which are ...
+        if k != DIY:
+            same = same + (regimes.observations.n + 1) * node  # ... the last on a threshold's side
+        wanted += [(k, mine) for mine in _alike(same)]
+    seeds = rng.integers(2**63, size=len(wanted))  # whichever thread comes first
+
+    def draw(part: np.ndarray) -> None:
+        for i in part:
+            (k, mine), own = wanted[i], np.random.default_rng(seeds[i])
+            g, h = int(row[mine[0]]), int(node[mine[0]])
+            n = 80 + 5 * len(mine) // m
+            point, log_weight = truncated.candidates(
+                parameters.mode(k, g, h),
+                *parameters.systems(k, g, h),
+                own.standard_normal((n, 3)),
+                own.chisquare(_DOF, n),
+                _DOF,
+            )
+            line[mine, :, k] = point[_pick(log_weight, (len(mine), m), own)]
+
+    in_threads(draw, len(wanted))
+    return line
 
 
 def _choose(

@@ -17,7 +17,8 @@ sampled. The regime is decided by the parameters, so the density of one system i
 over ``p`` and ``y`` only if the truncation is normalised.
 
 Systems are in the order of their dates: a date of the cloud transition is a number of systems
-before it. A threshold is a node of capacity and drift; all systems are sorted by it.
+before it. A threshold is a node of capacity and drift; all systems are sorted by it. Thresholds
+with the same systems above them are one to the lines of FLOP, and so to the sampler.
 
 A system whose FLOP is undisclosed informs capacity, shares and lines of parameters. One whose
 parameters are undisclosed has no threshold to be held to: its parameters are integrated out in
@@ -41,7 +42,7 @@ from bayes_compute.changepoint.parameter_lines import ParameterLines
 from bayes_compute.changepoint.regime_prior import RegimeHyperparameters, RegimePrior
 from bayes_compute.changepoint.shares import Shares
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR
-from bayes_compute.changepoint.thresholds import Thresholds
+from bayes_compute.changepoint.thresholds import Thresholds, alike
 from bayes_compute.observations import Observations
 
 _TAIL = 1e-6  # prior probability of cells of the cloud transition that are not looked at
@@ -114,15 +115,13 @@ class ThresholdRegimes:
             Number of drifts to look at first.
         """
         cells = DateCells.between(era_year(observations.year), dates)
-        thresholds = Thresholds.of(observations, prior, widest, n_drifts)
-        while True:
-            regimes = cls._on(observations, cells, prior, thresholds)
+        kept = np.flatnonzero(cells.log_mass[0, 0] > np.log(_TAIL))
+        finer = Thresholds.of(observations, prior, widest, n_drifts)
+        while finer is not None:
+            regimes = cls._on(observations, cells, kept, prior, finer)
             weight = np.exp(regimes.log_weight(regimes.mode)).sum(axis=0)
             finer = regimes.thresholds.finer(observations, prior, weight / weight.sum())
-            if finer is None:
-                break
-            thresholds = finer
-        kept = regimes.kept_cells
+            kept = regimes.kept_cells
         for _ in range(_ROUNDS if len(regimes.imputation.unknown) else 0):
             given = imputed(regimes)
             shares = Shares.of(given.counted(regimes.above), regimes.first, cells, kept, prior)
@@ -132,11 +131,15 @@ class ThresholdRegimes:
 
     @classmethod
     def _on(
-        cls, observations: Observations, cells: DateCells, prior: RegimePrior, nodes: Thresholds
+        cls,
+        observations: Observations,
+        cells: DateCells,
+        kept: np.ndarray,
+        prior: RegimePrior,
+        nodes: Thresholds,
     ) -> "ThresholdRegimes":
-        """On these thresholds, with Laplace's evidence; what is hopeless at the mode left out."""
+        """In these cells, with Laplace's evidence; what is hopeless at the mode left out."""
         first = cells.n_before(era_year(observations.year))
-        kept = np.flatnonzero(cells.log_mass[0, 0] > np.log(_TAIL))
         parameters = ParameterLines.of(observations, nodes, first[kept], prior)
         given = Imputation.even(observations, nodes, parameters)
         shares = Shares.of(given.counted(nodes.puts_above(observations)), first, cells, kept, prior)
@@ -180,6 +183,24 @@ class ThresholdRegimes:
     # The likelihood
 
     @cached_property
+    def alike(self) -> tuple[np.ndarray, np.ndarray]:
+        """Thresholds that are one to training compute: the first of each kind, and all kinds.
+
+        Those have the same systems above them, after the first cell, of which training compute is
+        known, and the same account of undisclosed parameters.
+
+        Returns
+        -------
+        ndarray of int, shape (K,)
+            The first threshold of each kind, ascending.
+        ndarray of int, shape (H,)
+            Kind of each threshold.
+        """
+        late = self.with_flop[self.with_flop >= self.first[self.kept_cells[0]]]
+        sides = np.packbits(self.above[:, late], axis=1)
+        return alike(np.column_stack([self.imputation.group, sides]))
+
+    @cached_property
     def constant(self) -> np.ndarray:
         """Log weight of cell and threshold before FLOP is seen, shape (G, H)."""
         parameters, given = self.parameters, self.imputation
@@ -191,6 +212,19 @@ class ThresholdRegimes:
         after = np.cumsum(entropy[::-1], axis=0)[::-1]
         return weight + after[self.first[self.kept_cells]]
 
+    @cached_property
+    def constant_of_kind(self) -> np.ndarray:
+        """:attr:`constant`, added up over thresholds that are alike, shape (G, K)."""
+        kind = self.alike[1]
+        order = np.argsort(kind, kind="stable")
+        begins = np.flatnonzero(np.diff(kind[order], prepend=-1))
+        return np.logaddexp.reduceat(self.constant[:, order], begins, axis=1)
+
+    @property
+    def log_share(self) -> np.ndarray:
+        """Log probability of each threshold among those that are alike, given a cell, (G, H)."""
+        return self.constant - self.constant_of_kind[:, self.alike[1]]
+
     @property
     def data(self) -> dict[str, np.ndarray]:
         """What functions of the core take after the hyperparameters, by name."""
@@ -198,7 +232,8 @@ class ThresholdRegimes:
         place = np.searchsorted(seen, given.unknown)
         excess = o.log10_parameters[seen] - self.expected[:, seen]
         excess[:, place] = 0.0
-        above = self.above[:, seen].astype(int)
+        kinds, _ = self.alike
+        above = self.above[np.ix_(kinds, seen)].astype(int)
         side = above[0].copy()
         side[place] = -1
         first = np.searchsorted(seen, self.first[self.kept_cells])
@@ -218,11 +253,11 @@ class ThresholdRegimes:
             "undisclosed": place,
             "early_excess": given.excess,
             "early_spread": given.spread,
-            "group": given.group,
+            "group": given.group[kinds],
             "late_excess": given.late_excess,
             "late_spread": given.late_spread,
             "late_above": given.above,
-            "constant": self.constant,
+            "constant": self.constant_of_kind,
             "level_mean": np.array(self.prior.level_mean),
             "level_sd": np.array(self.prior.level_sd),
         }
@@ -238,11 +273,13 @@ class ThresholdRegimes:
 
     def probability(self, at: RegimeHyperparameters) -> np.ndarray:
         """Posterior probability of cells of the cloud transition and thresholds, (G, H)."""
-        return coexistence.evaluate(*at, *self.arguments)[2]
+        of_kind = coexistence.evaluate(*at, *self.arguments)[2]
+        return of_kind[:, self.alike[1]] * np.exp(self.log_share)
 
     def log_weight(self, at: RegimeHyperparameters) -> np.ndarray:
         """Log weight of cells of the cloud transition and thresholds, largest 0, (G, H)."""
-        log_weight = coexistence.weigh(*at, *self.arguments)[0]
+        of_kind = coexistence.weigh(*at, *self.arguments)[0]
+        log_weight = of_kind[:, self.alike[1]] + self.log_share
         return log_weight - log_weight.max()
 
     @cached_property

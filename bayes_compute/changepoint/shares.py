@@ -15,6 +15,7 @@ from scipy.special import digamma, logsumexp
 from bayes_compute.changepoint.dates import DateCells
 from bayes_compute.changepoint.regime_prior import RegimePrior
 from bayes_compute.changepoint.threads import in_threads
+from bayes_compute.changepoint.thresholds import alike
 
 HALF_LOG_2_PI = 0.5 * math.log(2 * math.pi)
 
@@ -168,8 +169,10 @@ class Shares:
         """
         n_above = np.hstack([np.zeros((len(above), 1)), np.cumsum(above, axis=1)])
         fixed = first, cells.log_mass, prior.share_before, prior.share_after
-        found = in_threads(lambda mine: log_weights(n_above[mine], *fixed, kept), len(above))
-        return cls(n_above, *fixed, np.concatenate(found, axis=1) - np.log(cells.ordered_mass))
+        some, kind = alike(n_above)
+        found = in_threads(lambda mine: log_weights(n_above[some[mine]], *fixed, kept), len(some))
+        log_weight = np.concatenate(found, axis=1)[:, kind] - np.log(cells.ordered_mass)
+        return cls(n_above, *fixed, log_weight)
 
     def only(self, cells: np.ndarray, nodes: np.ndarray) -> "Shares":
         """Some of the kept cells and thresholds."""

@@ -241,6 +241,13 @@ class Thresholds:
             yield "drift", None, float(node), at_node, float(mass)
 
 
+def alike(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Position of the first of each kind of equal rows, ascending, and the kind of each row."""
+    kinds: dict[bytes, int] = {}
+    kind = np.array([kinds.setdefault(row.tobytes(), len(kinds)) for row in rows])
+    return np.unique(kind, return_index=True)[1], kind
+
+
 def _even(prior: Density, n: int) -> np.ndarray:
     """Nodes of the drift, from one tail of its prior to the other; one is in their middle."""
     ends = float(prior.ppf(_DRIFT_TAIL)), float(prior.isf(_DRIFT_TAIL))

@@ -23,12 +23,19 @@ import numpy as np
 
 LOG_2_PI = math.log(2 * math.pi)
 FAR = 8.0  # sds from the edge where the truncation is below rounding
+LOWEST = -30.0  # sds, below which the normal distribution function is taken from its series
+
+
+@nb.njit(cache=True, nogil=True)
+def normal_cdf(z):
+    """Standard normal distribution function, at :data:`LOWEST` and above."""
+    return 0.5 * math.erfc(-z / math.sqrt(2.0))
 
 
 @nb.njit(cache=True, nogil=True)
 def log_normal_cdf(z):
     """Log of the standard normal distribution function, and its derivative."""
-    if z < -30:  # asymptotic series of Mills' ratio, Abramowitz & Stegun 26.2.12
+    if z < LOWEST:  # asymptotic series of Mills' ratio, Abramowitz & Stegun 26.2.12
         a = 1 / (z * z)
         series = 1 - a * (1 - a * (3 - a * (15 - a * (105 - a * 945))))
         log_p = math.log(series / -z) - 0.5 * z * z - 0.5 * LOG_2_PI
@@ -37,7 +44,7 @@ def log_normal_cdf(z):
     if z > 0:
         q = 0.5 * math.erfc(z / math.sqrt(2.0))
         return math.log1p(-q), density / (1 - q)
-    p = 0.5 * math.erfc(-z / math.sqrt(2.0))
+    p = normal_cdf(z)
     return math.log(p), density / p
 
 
@@ -53,17 +60,24 @@ def log_density(at, x, p, edge, side, mean, sd):
     side : float
     mean, sd : ndarray, shape (3,)
     """
-    value, scale = 0.0, math.exp(-at[2])
+    value, scale = -len(x) * (at[2] + 0.5 * LOG_2_PI), math.exp(-at[2])
     for j in range(3):
         value -= 0.5 * ((at[j] - mean[j]) / sd[j]) ** 2 + math.log(sd[j]) + 0.5 * LOG_2_PI
+    inside = 1.0  # product of what is on the side of the edge: one log does for many systems
     for i in range(len(x)):
         mu = at[0] + at[1] * x[i]
         z = (p[i] - mu) * scale
-        value -= 0.5 * z * z + at[2] + 0.5 * LOG_2_PI
+        value -= 0.5 * z * z
         u = side * (edge[i] - mu) * scale
         if side != 0 and u < FAR:
-            value -= log_normal_cdf(u)[0]
-    return value
+            if u < LOWEST:
+                value -= log_normal_cdf(u)[0]
+            else:
+                inside *= normal_cdf(u)
+                if inside < 1e-100:
+                    value -= math.log(inside)
+                    inside = 1.0
+    return value - math.log(inside)
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)

@@ -10,7 +10,13 @@ import math
 import numba as nb
 import numpy as np
 
-from bayes_compute.changepoint.truncated import LOG_2_PI, log_normal_cdf
+from bayes_compute.changepoint.truncated import (
+    FAR,
+    LOG_2_PI,
+    LOWEST,
+    log_normal_cdf,
+    normal_cdf,
+)
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
@@ -32,8 +38,12 @@ def log_density(flop, mean, slope, noise, mu, sd, edge, side):
     value = -0.5 * (z * z / total + math.log(total) + LOG_2_PI)
     if side != 0:
         middle = mu + slope * sd * sd * z / total
-        value += log_normal_cdf(side * (edge - middle) / (sd * math.sqrt(noise / total)))[0]
-        value -= log_normal_cdf(side * (edge - mu) / sd)[0]
+        given = side * (edge - middle) / (sd * math.sqrt(noise / total))
+        alone = side * (edge - mu) / sd
+        if min(given, alone) < LOWEST:
+            value += log_normal_cdf(given)[0] - log_normal_cdf(alone)[0]
+        elif min(given, alone) < FAR:
+            value += math.log(normal_cdf(given) / normal_cdf(alone))
     return value
 
 
@@ -73,6 +83,7 @@ def choose(
     n_draws, n_candidates = lines.shape[:2]
     chosen, log_mean = np.empty(n_draws, np.int64), np.empty(n_draws)
     bespoke, total = np.zeros((n_draws, len(x))), np.empty(n_candidates)
+    of_regime = np.zeros(3)
     for s in range(n_draws):
         for m in range(n_candidates + 1):
             if m == n_candidates:
@@ -83,18 +94,17 @@ def choose(
                 chosen[s] = c
             else:
                 c, total[m] = m, 0.0
+            sd = np.exp(lines[s, c, :, 2])
             for u in range(len(x)):
                 late = u >= n_early[s]
-                of_regime = np.zeros(3)
                 for k in range(1 if late else 0, 3 if late else 1):
-                    a, b, log_sd = lines[s, c, k]
-                    mu = a + b * x[u]
+                    mu = lines[s, c, k, 0] + lines[s, c, k, 1] * x[u]
                     mean = level[s, k] + growth[s, k] * x[u] + offset[s, domain[u]]
                     mean += elasticity[s] * (mu - expected[k, u])
                     edge = capacity[s, 0] + capacity[s, 1] * since[u]
                     of_regime[k] = log_density(
                         flop[u], mean, elasticity[s], sigma[s, k] ** 2 + variance[u],
-                        mu, math.exp(log_sd), edge, 0.0 if k == 0 else 3.0 - 2.0 * k,
+                        mu, sd[k], edge, 0.0 if k == 0 else 3.0 - 2.0 * k,
                     )  # fmt: skip
                 value = of_regime[0]
                 if late:
