@@ -102,7 +102,7 @@ def imputed(regimes: "ThresholdRegimes") -> Imputation:
         mine = np.flatnonzero(group == q)
         part = regimes.only(cells, mine)
         hopeful = best[mine].max() > best.max() - regimes.HOPELESS
-        parts.append(_at(part, part.mode if hopeful else regimes.mode))
+        parts.append(_at(part, part.mode_near(regimes.mode) if hopeful else regimes.mode))
     names = ("late_excess", "late_spread", "above")
     late = {name: np.concatenate([getattr(part, name) for part in parts]) for name in names}
     return regimes.imputation._replace(**late)

@@ -4,7 +4,8 @@ Cells, thresholds and lines of FLOP come first, as the sampler sees them; what d
 alone follows: dates, capacity and drift within their cells, shares, and lines of parameters. Where
 parameters are undisclosed, each draw of the hyperparameters then chooses among several completions,
 and each of these among several lines of parameters, by how well they explain the undisclosed. If
-that leaves a few draws with much of the weight, all is drawn again with more completions.
+that leaves a few draws with much of the weight, all is drawn again with more completions, unless
+the few have so much that these would not help.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from bayes_compute.changepoint.regimes import ThresholdRegimes
 
 _COMPLETIONS, _CANDIDATES = (8, 32), 8  # where parameters are undisclosed
-_PARETO_K = 0.5  # of weights, which above it may lack a variance: these are drawn again
+_PARETO_K = (0.5, 1.0)  # of weights that lack a variance, not a mean: these are drawn again
 _DOF = 5.0  # of the t distribution from which lines of parameters are drawn
 
 
@@ -59,7 +60,8 @@ def draw(
     """
     for m in _COMPLETIONS if len(regimes.imputation.unknown) else (1,):
         drawn = _weighted(regimes, at, m, rng)
-        if smoothed(drawn["log_weight"])[1].get("pareto_k", 0.0) <= _PARETO_K:
+        tail = smoothed(drawn["log_weight"])[1].get("pareto_k", 0.0)
+        if not _PARETO_K[0] < tail <= _PARETO_K[1]:
             break
     return _with_compute(regimes, at, drawn)
 

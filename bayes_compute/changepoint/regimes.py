@@ -285,8 +285,12 @@ class ThresholdRegimes:
     @cached_property
     def mode(self) -> RegimeHyperparameters:
         """A point of high density; weak penalties keep it finite."""
+        return self.mode_near(None)
+
+    def mode_near(self, known: RegimeHyperparameters | None) -> RegimeHyperparameters:
+        """:attr:`mode`, sought from a point that is known to be close, if there is one."""
         n_domains = len(self.observations.domains)
-        start = np.concatenate([[0.3, np.log(0.2), 0.6], np.zeros(3 + n_domains)])
+        middle = np.concatenate([[0.3, np.log(0.2), 0.6], np.zeros(3 + n_domains)])
         spread = np.concatenate([[0.5, 1.0, 0.5], np.ones(3 + n_domains)])
 
         def point(v: np.ndarray) -> RegimeHyperparameters:
@@ -298,13 +302,16 @@ class ThresholdRegimes:
                 value, slope = regimes.log_likelihood(at)
                 slope[1] *= at.growth_sd
                 slope[3:6] *= at.sigma
-                pull = (v - start) / spread
+                pull = (v - middle) / spread
                 return 0.5 * pull @ pull - value, pull / spread - slope
 
             options = {"ftol": 1e-7}
             return optimize.minimize(negative, v, jac=True, method="L-BFGS-B", options=options).x
 
-        found = start
+        found = middle
+        if known is not None:
+            growth_mean, growth_sd, elasticity, sigma, offset = known
+            found = np.hstack([growth_mean, np.log(growth_sd), elasticity, np.log(sigma), offset])
         for without in (1e-3, 1e-6):  # what is improbable takes most of the time
             probability = self.probability(point(found))
             found = climb(self._probable(probability, without), found)

@@ -262,9 +262,12 @@ def _capacities(
     low, high = float(prior.ppf(_TAIL)), float(prior.isf(_TAIL))
     cut = [low]
     for edge in np.append(np.unique(position[(position > low) & (position < high)]), high):
-        if edge - cut[-1] >= _FINEST:
-            parts = int(np.ceil((edge - cut[-1]) / widest - 1e-9))
+        wide = edge - cut[-1]
+        if wide > widest:
+            parts = math.ceil(wide / widest - 1e-9)
             cut += list(np.linspace(cut[-1], edge, parts + 1)[1:])
+        elif wide >= _FINEST:
+            cut.append(edge)
     edges = np.array([*cut[:-1], high])
     cdf, sf = prior.cdf(edges), prior.sf(edges)
     mass = np.where(cdf[1:] < 0.5, np.diff(cdf), -np.diff(sf))
