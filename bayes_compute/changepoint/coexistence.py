@@ -54,6 +54,13 @@ def add_gradient(slope, share, terms, x, excess, spread, sigma, elasticity, k, d
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
+def add(sums, share, terms):
+    """Add a share of a system's terms to sums, without an array in between."""
+    for j in range(N_SUMS):
+        sums[j] += share * terms[j]
+
+
+@nb.njit(cache=True, error_model="numpy", nogil=True)
 def line_evidence(s, level_sd, growth_sd):
     """Log evidence of the systems summed up in ``s``, their line integrated out."""
     a, b = 1 + level_sd**2 * s[0], 1 + growth_sd**2 * s[2]
@@ -97,7 +104,7 @@ def weigh(
     late : ndarray, shape (H, G, 2, 7)
         Sums over cloud and bespoke systems after it.
     terms : ndarray, shape (3, n, 7)
-        From :func:`terms_of`, for each regime.
+        From :func:`terms_of`, for each regime; set where a system may be of it.
     early_terms : ndarray, shape (G, U, 7)
         The same of DIY systems whose parameters are undisclosed; not set of those after a cell.
     late_terms : ndarray, shape (Q, 2, U, 7)
@@ -107,52 +114,54 @@ def weigh(
     n_groups, n_undisclosed = late_above.shape
     terms, none = np.empty((3, n, N_SUMS)), np.zeros(n)
     for k in range(3):
-        terms[k] = terms_of(
-            growth_mean, elasticity, sigma[k], offset, x, y, variance, domain, excess[k], none,
-            level_mean[k],
+        mine = slice(0, first[-1]) if k == DIY else slice(first[0], n)
+        terms[k, mine] = terms_of(
+            growth_mean, elasticity, sigma[k], offset, x[mine], y[mine], variance[mine],
+            domain[mine], excess[k, mine], none, level_mean[k],
         )  # fmt: skip
+    x_u, y_u = x[undisclosed], y[undisclosed]
+    variance_u, domain_u = variance[undisclosed], domain[undisclosed]
+    n_before = np.searchsorted(undisclosed, first)
     early_terms = np.empty((n_cells, n_undisclosed, N_SUMS))
     for g in range(n_cells):
-        before = undisclosed[: np.searchsorted(undisclosed, first[g])]
-        early_terms[g, : len(before)] = terms_of(
-            growth_mean, elasticity, sigma[DIY], offset, x[before], y[before],
-            variance[before], domain[before], early_excess[g], early_spread[g],
-            level_mean[DIY],
+        m = n_before[g]
+        early_terms[g, :m] = terms_of(
+            growth_mean, elasticity, sigma[DIY], offset, x_u[:m], y_u[:m], variance_u[:m],
+            domain_u[:m], early_excess[g], early_spread[g], level_mean[DIY],
         )  # fmt: skip
     late_terms = np.empty((n_groups, 2, n_undisclosed, N_SUMS))
-    of_group = np.zeros((n_groups, n_cells, 2, N_SUMS))
+    of_group = np.zeros((n_groups, n_cells + 1, 2, N_SUMS))
     for q in range(n_groups):
         for k in range(2):
             late_terms[q, k] = terms_of(
-                growth_mean, elasticity, sigma[1 + k], offset, x[undisclosed], y[undisclosed],
-                variance[undisclosed], domain[undisclosed], late_excess[q, k], late_spread[q, k],
-                level_mean[1 + k],
+                growth_mean, elasticity, sigma[1 + k], offset, x_u, y_u, variance_u, domain_u,
+                late_excess[q, k], late_spread[q, k], level_mean[1 + k],
             )  # fmt: skip
-            u, s = n_undisclosed - 1, np.zeros(N_SUMS)
+            u = n_undisclosed
             for g in range(n_cells - 1, -1, -1):
-                while u >= 0 and undisclosed[u] >= first[g]:
-                    share = late_above[q, u] if k == 1 else 1 - late_above[q, u]
-                    s += share * late_terms[q, k, u]
+                of_group[q, g, k] = of_group[q, g + 1, k]
+                while u > n_before[g]:
                     u -= 1
-                of_group[q, g, k] = s
+                    share = late_above[q, u] if k == 1 else 1 - late_above[q, u]
+                    add(of_group[q, g, k], share, late_terms[q, k, u])
 
     log_weight = constant.copy()
     early, s, i = np.empty((n_cells, N_SUMS)), np.zeros(N_SUMS), 0
     for g in range(n_cells):
         while i < first[g]:
             if side[i] >= 0:
-                s += terms[DIY, i]
+                add(s, 1.0, terms[DIY, i])
             i += 1
         early[g] = s
-        for u in range(np.searchsorted(undisclosed, first[g])):
-            early[g] += early_terms[g, u]
+        for u in range(n_before[g]):
+            add(early[g], 1.0, early_terms[g, u])
         log_weight[g] += line_evidence(early[g], level_sd[DIY], growth_sd)
     now = np.zeros((n_cells, 2, N_SUMS))  # over disclosed systems
     i, both = n - 1, np.zeros((2, N_SUMS))
     for g in range(n_cells - 1, -1, -1):
         while i >= first[g]:
             if side[i] >= 0:
-                both[side[i]] += terms[1 + side[i], i]
+                add(both[side[i]], 1.0, terms[1 + side[i], i])
             i -= 1
         now[g] = both
     late = np.empty((n_thresholds, n_cells, 2, N_SUMS))
@@ -160,9 +169,8 @@ def weigh(
         for c in range(start[h], start[h + 1]):
             i, k = change[c, 0], change[c, 1]
             for g in range(change[c, 2]):
-                for j in range(N_SUMS):
-                    now[g, k, j] += terms[1 + k, i, j]
-                    now[g, 1 - k, j] -= terms[2 - k, i, j]
+                add(now[g, k], 1.0, terms[1 + k, i])
+                add(now[g, 1 - k], -1.0, terms[2 - k, i])
         for g in range(n_cells):
             for k in range(2):
                 for j in range(N_SUMS):
@@ -242,7 +250,7 @@ def evaluate(
         )
     s, i = np.zeros(N_SUMS), first[-1] - 1
     for g in range(n_cells - 1, -1, -1):
-        s += slope[g]
+        add(s, 1.0, slope[g])
         while i >= (first[g - 1] if g > 0 else 0):
             if side[i] >= 0:
                 add_gradient(
@@ -267,25 +275,24 @@ def evaluate(
                 gradient[1] += add_slope(
                     late[h, g, k], level_sd[1 + k], growth_sd, probability[g, h], both[k]
                 )
-                for j in range(N_SUMS):
-                    later[g + 1, k, j] += both[k, j]
-                    of_group[group[h], g + 1, k, j] += both[k, j]
+                add(later[g + 1, k], 1.0, both[k])
+                add(of_group[group[h], g + 1, k], 1.0, both[k])
         for c in range(start[h], start[h + 1]):
             i, k, g = change[c]
-            for j in range(N_SUMS):
-                in_late[k, i, j] += later[g, k, j]
-                in_late[1 - k, i, j] -= later[g, 1 - k, j]
+            add(in_late[k, i], 1.0, later[g, k])
+            add(in_late[1 - k, i], -1.0, later[g, 1 - k])
     g = 1
     for i in range(first[0], n):
         while g < n_cells and first[g] <= i:
             g += 1
         if side[i] >= 0:
-            in_late[side[i], i] += later[g, side[i]]
+            add(in_late[side[i], i], 1.0, later[g, side[i]])
             for k in range(2):
-                add_gradient(
-                    in_late[k, i], 1.0, terms[1 + k, i], x[i], excess[1 + k, i], 0.0,
-                    sigma[1 + k], elasticity, 1 + k, domain[i], gradient,
-                )  # fmt: skip
+                if in_late[k, i, -1] != 0.0:  # probability of being there
+                    add_gradient(
+                        in_late[k, i], 1.0, terms[1 + k, i], x[i], excess[1 + k, i], 0.0,
+                        sigma[1 + k], elasticity, 1 + k, domain[i], gradient,
+                    )  # fmt: skip
     for u in range(n_undisclosed):
         i, g = undisclosed[u], 0
         while g < n_cells and first[g] <= i:
