@@ -2,8 +2,8 @@
 
     uv run python benchmarks/reference.py > tests/reference/regimes.json   # a few minutes
 
-Only after a change of the model, of its priors or of its data, or where the reference is known to be
-wrong: otherwise it is the code that has to agree with it.
+Only after a change of the model, of its priors or of its data, or where the reference is known to
+be wrong: otherwise it is the code that has to agree with it.
 """
 
 import json

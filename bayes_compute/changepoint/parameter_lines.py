@@ -4,7 +4,6 @@ They do not meet training compute, so that this comes before anything is sampled
 approximation first, which tells what is probable, and there by quadrature.
 """
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -144,15 +143,17 @@ class ParameterLines:
                 wanted.setdefault((k, h, n_systems[g, h]), []).append(g)
         late, slope = self.late.copy(), self.slope.copy()
 
-        def refine(item: tuple) -> None:
-            (k, h, _), rows = item
-            at = self.mode(k, rows[0], h)
-            x, p, edge, side, *prior = self.systems(k, rows[0], h)
-            late[h, k - 1, rows] = _quadrature(at, x, p, edge, side, *prior)
-            slope[h, k - 1, rows] = truncated.edge_slope(at, x, edge, side)
+        items = list(wanted.items())
 
-        with ThreadPoolExecutor() as pool:
-            list(pool.map(refine, wanted.items()))
+        def refine(part: np.ndarray) -> None:
+            for i in part:
+                (k, h, _), rows = items[i]
+                at = self.mode(k, rows[0], h)
+                x, p, edge, side, *prior = self.systems(k, rows[0], h)
+                late[h, k - 1, rows] = _quadrature(at, x, p, edge, side, *prior)
+                slope[h, k - 1, rows] = truncated.edge_slope(at, x, edge, side)
+
+        in_threads(refine, len(items))
         return replace(self, late=late, slope=slope)
 
 

@@ -3,9 +3,7 @@
 Cells, thresholds and lines of FLOP come first, as the sampler sees them; what depends on these
 alone follows: dates, capacity and drift within their cells, shares, and lines of parameters. Where
 parameters are undisclosed, each draw of the hyperparameters then chooses among several completions,
-and each of these among several lines of parameters, by how well they explain the undisclosed. If
-that leaves a few draws with much of the weight, all is drawn again with more completions, unless
-the few have so much that these would not help.
+and each of these among several lines of parameters, by how well they explain the undisclosed.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -20,13 +18,11 @@ from bayes_compute.changepoint.regime_prior import RegimeHyperparameters
 from bayes_compute.changepoint.statistics import CAPACITY_YEAR, REFERENCE_YEAR
 from bayes_compute.changepoint.threads import in_threads
 from bayes_compute.changepoint.thresholds import SIDE
-from bayes_compute.draws import smoothed
 
 if TYPE_CHECKING:
     from bayes_compute.changepoint.regimes import ThresholdRegimes
 
-_COMPLETIONS, _CANDIDATES = (8, 32), 8  # where parameters are undisclosed
-_PARETO_K = (0.5, 1.0)  # of weights that lack a variance, not a mean: these are drawn again
+_COMPLETIONS, _CANDIDATES = 8, 8  # where parameters are undisclosed
 _DOF = 5.0  # of the t distribution from which lines of parameters are drawn
 
 
@@ -58,11 +54,7 @@ def draw(
         ``log_weight`` (S,), what makes the draws exact where parameters are undisclosed, and
         ``log_likelihood`` of each draw without it (S,).
     """
-    for m in _COMPLETIONS if len(regimes.imputation.unknown) else (1,):
-        drawn = _weighted(regimes, at, m, rng)
-        tail = smoothed(drawn["log_weight"])[1].get("pareto_k", 0.0)
-        if not _PARETO_K[0] < tail <= _PARETO_K[1]:
-            break
+    drawn = _weighted(regimes, at, _COMPLETIONS if len(regimes.imputation.unknown) else 1, rng)
     return _with_compute(regimes, at, drawn)
 
 

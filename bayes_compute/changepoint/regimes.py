@@ -46,7 +46,8 @@ from bayes_compute.changepoint.thresholds import Thresholds, alike
 from bayes_compute.observations import Observations
 
 _TAIL = 1e-6  # prior probability of cells of the cloud transition that are not looked at
-_ROUNDS = 3  # in which undisclosed parameters are imputed at the mode, and the mode follows
+_ROUNDS = 10  # at most, in which undisclosed parameters are imputed at the mode, which follows ...
+_SETTLED = 0.1  # ... until no more systems than this change from cloud to bespoke, or back
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,9 +124,13 @@ class ThresholdRegimes:
             finer = regimes.thresholds.finer(observations, prior, weight / weight.sum())
             kept = regimes.kept_cells
         for _ in range(_ROUNDS if len(regimes.imputation.unknown) else 0):
-            given = imputed(regimes)
+            before, given = regimes.imputation.above, imputed(regimes)
+            weight = regimes.probability(regimes.mode).sum(axis=0)
+            moved = weight @ np.abs(given.above - before).sum(axis=1)[given.group]
             shares = Shares.of(given.counted(regimes.above), regimes.first, cells, kept, prior)
             regimes = replace(regimes, imputation=given, shares=shares)
+            if moved < _SETTLED:
+                break
         parameters = regimes.parameters.refined(regimes.probability(regimes.mode))
         return replace(regimes, parameters=parameters)
 

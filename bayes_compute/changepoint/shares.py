@@ -61,9 +61,18 @@ def log_after(n_above, change, prior):
     return found - log_beta(prior[0], prior[1])
 
 
+@nb.njit(cache=True, nogil=True)
+def log_gamma_of_all(n, prior):
+    """Log gamma function of a prior's sum and up to ``n`` systems, shape (n + 1,)."""
+    return np.array([log_gamma(prior[0] + prior[1] + m) for m in range(n + 1)])
+
+
 @nb.njit(cache=True, error_model="numpy", nogil=True)
-def log_before(n_above, begin, change, prior):
-    """The same of the systems from ``begin`` to each change."""
+def log_before(n_above, begin, change, prior, of_all):
+    """The same of the systems from ``begin`` to each change.
+
+    ``of_all`` is from :func:`log_gamma_of_all`.
+    """
     found = np.empty(len(change))
     for c in range(len(change)):
         if c > 0 and change[c] == change[c - 1]:
@@ -71,12 +80,12 @@ def log_before(n_above, begin, change, prior):
         else:
             high, all_ = n_above[change[c]] - n_above[begin], change[c] - begin
             found[c] = log_gamma(prior[0] + high) + log_gamma(prior[1] + all_ - high)
-            found[c] -= log_gamma(prior[0] + prior[1] + all_)
+            found[c] -= of_all[all_]
     return found - log_beta(prior[0], prior[1])
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
-def of_cell(n_above, first, log_mass, before, after, cell):
+def of_cell(n_above, first, log_mass, before, of_all, after, cell):
     """Log weight of each cell of the bespoke transition, given that of the cloud's.
 
     Parameters
@@ -88,6 +97,8 @@ def of_cell(n_above, first, log_mass, before, after, cell):
         From :attr:`bayes_compute.changepoint.dates.DateCells.log_mass`.
     before : (float, float)
         Beta prior of the share before the bespoke transition.
+    of_all : ndarray, shape (n + 1,)
+        From :func:`log_gamma_of_all`.
     after : ndarray, shape (C,)
         From :func:`log_after`.
     cell : int
@@ -97,7 +108,8 @@ def of_cell(n_above, first, log_mass, before, after, cell):
     -------
     ndarray, shape (C - cell,)
     """
-    weight = log_before(n_above, first[cell], first[cell:], before) + after[cell:]
+    weight = log_before(n_above, first[cell], first[cell:], before, of_all)
+    weight += after[cell:]
     weight[0] += log_mass[0, 1, cell]
     weight[1:] += log_mass[1, 1, cell + 1 :] + log_mass[0, 0, cell]
     return weight
@@ -111,10 +123,11 @@ def log_weights(n_above, first, log_mass, before, after, kept):
     transition, and the beta prior of the share after the bespoke one.
     """
     found = np.empty((len(kept), len(n_above)))
+    of_all = log_gamma_of_all(n_above.shape[1] - 1, before)
     for h in range(len(n_above)):
         later = log_after(n_above[h], first, after)
         for g in range(len(kept)):
-            weight = of_cell(n_above[h], first, log_mass, before, later, kept[g])
+            weight = of_cell(n_above[h], first, log_mass, before, of_all, later, kept[g])
             top = np.max(weight)
             found[g, h] = top + math.log(np.sum(np.exp(weight - top)))
     return found
@@ -183,7 +196,8 @@ class Shares:
         """Log weight of cells of the bespoke transition from that of the cloud's on."""
         n_above = self.n_above[node]
         later = log_after(n_above, self.first, self.after)
-        return of_cell(n_above, self.first, self.log_mass, self.before, later, cell)
+        of_all = log_gamma_of_all(len(n_above) - 1, self.before)
+        return of_cell(n_above, self.first, self.log_mass, self.before, of_all, later, cell)
 
     def posterior(self, begin, change, node) -> tuple[tuple, tuple]:
         """Beta posterior of the share before and after a change.

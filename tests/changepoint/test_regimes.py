@@ -10,7 +10,7 @@ from dense_regimes import BESPOKE, CLOUD, DIY, RegimesTwin
 from scipy import special, stats
 
 from bayes_compute.changepoint import truncated
-from bayes_compute.changepoint.imputation import Imputation
+from bayes_compute.changepoint.imputation import Imputation, imputed
 from bayes_compute.changepoint.regimes import (
     RegimeHyperparameters,
     RegimePrior,
@@ -347,6 +347,28 @@ def test_drifts_stand_for_the_prior_around_them(n_drifts, nothing_is_hopeless):
         weight = regimes.probability(regimes.mode).sum(axis=0)
         sd = np.sqrt(np.cov(nodes.drift, aweights=weight, ddof=0))
         assert step < 2 * sd
+
+
+@pytest.mark.parametrize("data", DATA)
+def test_thresholds_that_are_alike_differ_only_in_what_is_known_without_compute(data):
+    regimes = regimes_of(some_systems(data), n_drifts=5)
+    kinds, kind = regimes.alike
+    seen = regimes.above[:, regimes.with_flop[regimes.with_flop >= regimes.first[0]]]
+    group = regimes.imputation.group
+    assert 1 < len(kinds) < len(kind)
+    assert np.array_equal(kind[kinds], np.arange(len(kinds)))
+    for k, first in enumerate(kinds):
+        same = (seen == seen[first]).all(axis=1) & (group == group[first])
+        assert np.array_equal(kind == k, same)
+        assert np.flatnonzero(same)[0] == first
+
+
+def test_shares_of_regimes_settle_where_parameters_are_undisclosed():
+    """And not before: the first of them, as likely bespoke as cloud, are far from there."""
+    regimes = regimes_of(some_systems("both undisclosed"))
+    once_more = np.abs(imputed(regimes).above - regimes.imputation.above).sum(axis=1)
+    assert once_more.max() < 0.1
+    assert np.abs(regimes.imputation.above - 0.5).max() > 0.1
 
 
 def dense_table(n: int = 60):

@@ -13,6 +13,7 @@ DATE = np.array([2005.5, 2008.5, 2008.5, 2011.5, 2013.5, 2014.5])
 PRIORS = (stats.norm(2008, 3), stats.norm(2011, 3))
 CELLS = DateCells.between(DATE, PRIORS)
 FIRST = np.array([0, 1, 3, 4, 5, 6])  # systems before each cell
+OF_ALL = shares.log_gamma_of_all(6, BEFORE)
 
 
 def log_probability(above, a: float, b: float) -> float:
@@ -53,7 +54,7 @@ def test_who_is_above_before_and_after_a_change(which):
     np.testing.assert_allclose(after, expected, rtol=0, atol=1e-11)
     for begin in (0, 1, 3):
         change = FIRST[begin <= FIRST]
-        before = shares.log_before(n_above(above), begin, change, BEFORE)
+        before = shares.log_before(n_above(above), begin, change, BEFORE, OF_ALL)
         expected = [log_probability(above[begin:i], *BEFORE) for i in change]
         np.testing.assert_allclose(before, expected, rtol=0, atol=1e-11)
 
@@ -64,7 +65,7 @@ def test_cells_of_the_bespoke_transition(which):
     n = n_above(above)
     later = shares.log_after(n, FIRST, AFTER)
     for cell in range(CELLS.n_cells):
-        found = shares.of_cell(n, FIRST, CELLS.log_mass, BEFORE, later, cell)
+        found = shares.of_cell(n, FIRST, CELLS.log_mass, BEFORE, OF_ALL, later, cell)
         expected = [
             np.log(history.mass)
             + log_probability(above[list(history.eras[1])], *BEFORE)
