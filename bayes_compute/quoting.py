@@ -8,7 +8,7 @@ from bayes_compute.errors import InputError
 from bayes_compute.escaping import as_json, comment, escape
 from bayes_compute.layout import tabulate
 from bayes_compute.rounding import ends_text, median_text
-from bayes_compute.summaries import summary_record
+from bayes_compute.summary_record import summary_record
 from bayes_compute.wording import interval, prior_mark, sentence, split
 
 FORMATS = ("text", "latex", "markdown", "json")

@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 from scipy import stats
 
-from bayes_compute.summaries import plain
+from bayes_compute.strict_json import plain
 from bayes_compute.uniformity import p_value
 
 N_RANKS = 100

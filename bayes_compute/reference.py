@@ -13,7 +13,8 @@ import pandas as pd
 import xarray as xr
 
 from bayes_compute.errors import InputError, NotConverged
-from bayes_compute.summaries import plain, quantities
+from bayes_compute.strict_json import plain
+from bayes_compute.summaries import quantities
 
 SAMPLER: dict[str, Any] = {"chains": 10, "draws": 2000, "tune": 1000}
 """What a reference is drawn with."""

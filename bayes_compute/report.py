@@ -40,7 +40,8 @@ from bayes_compute.results_folder import (
     read_record,
     sha256,
 )
-from bayes_compute.summaries import plain, summary_record
+from bayes_compute.strict_json import plain
+from bayes_compute.summary_record import summary_record
 from bayes_compute.validation import hardware_check
 from bayes_compute.wording import level
 

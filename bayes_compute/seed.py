@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bayes_compute.summaries import era_probability, summary
+from bayes_compute.era_probability import era_probability
+from bayes_compute.summaries import summary
 
 TABLE = "systems-2022-03"
 COUNTS = {"DIY": 18, "cloud": 74, "bespoke": 14}

@@ -19,7 +19,7 @@ from bayes_compute.files import (
     write_text,
 )
 from bayes_compute.ranks import calibration_record, describe
-from bayes_compute.summaries import plain
+from bayes_compute.strict_json import plain
 
 
 def write_calibration(ranks: xr.Dataset, out: str | os.PathLike[str]) -> dict:

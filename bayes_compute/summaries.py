@@ -2,22 +2,17 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from bayes_compute.convergence import convergence, quantile_errors
-from bayes_compute.errors import InputError, NotConverged
-from bayes_compute.floor import floor_jump
-from bayes_compute.keys import draws_hash, key
+from bayes_compute.errors import InputError
 from bayes_compute.rounding import ENDS
 
 LARGELY_PRIOR = 0.7
 """A posterior sd above this share of the prior sd marks a quantity as largely the prior's."""
-
-_FIRM = 0.8  # sd of log10 FLOP above which evidence is no figure that was collected
 
 _OF_GROWTH = ("growth_factor", "doubling_time")  # growth in other units
 _READING_ORDER = (
@@ -96,131 +91,6 @@ def summary(dt: xr.DataTree, prob: float | None = None) -> pd.DataFrame:
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis("name")
 
 
-def era_probability(dt: xr.DataTree) -> xr.DataArray:
-    """Posterior probability of each era for each system.
-
-    Parameters
-    ----------
-    dt : xarray.DataTree
-        What :func:`bayes_compute.fit` returns.
-
-    Returns
-    -------
-    xarray.DataArray
-        Dims ``system``, ``era``; each row sums to 1.
-    """
-    era, labels = dt["membership"].dataset["era"], dt["posterior"]["era"].to_numpy()
-    draws = era.transpose("chain", "draw", "system").to_numpy()
-    return xr.DataArray(
-        np.stack([(draws == k).mean(axis=(0, 1)) for k in range(len(labels))], axis=1),
-        dims=("system", "era"),
-        coords={"system": era["system"], "era": labels},
-        name="era_probability",
-    )
-
-
-def summary_record(dt: xr.DataTree) -> dict:
-    """Everything about a fit that may be quoted, as plain JSON values (``summary.json``).
-
-    Parameters
-    ----------
-    dt : xarray.DataTree
-        What :func:`bayes_compute.fit` returns.
-
-    Returns
-    -------
-    dict
-        Strict JSON: what is infinite or does not exist is ``None``. Of models of eras, ``counts``
-        holds for each
-        era the number of systems for which it is the most probable one (``modal``) and the
-        expected number (``expected``): of systems whose training compute is known and, in models
-        of regimes, whose parameters are.
-
-    Raises
-    ------
-    NotConverged
-        If the fit failed its diagnostics.
-    """
-    attrs = dt.attrs
-    stored = {
-        key: json.loads(attrs[key])
-        for key in ("data", "sampler", "versions", "diagnostics", "priors")
-    }
-    if not int(attrs["converged"]):
-        raise NotConverged(
-            f"{attrs['model']}: the fit failed its diagnostics, so nothing of it can be quoted",
-            stored["diagnostics"],
-        )
-    table, digest = summary(dt), draws_hash(dt["posterior"].dataset)
-    record = {
-        "model": attrs["model"],
-        "converged": True,
-        "data": stored["data"],
-        "interval": {"kind": attrs["interval_kind"], "prob": float(attrs["interval_prob"])},
-        "sampler": stored["sampler"],
-        "versions": stored["versions"],
-        "diagnostics": stored["diagnostics"],
-        "priors": stored["priors"],
-        "posterior_sha256": digest,
-        "quantities": [
-            {"name": name, "key": key(attrs["model"], str(name), stored["data"], digest)}
-            | row.drop("prior_sd").to_dict()
-            for name, row in table.iterrows()
-        ],
-        "prior_influence": [
-            {
-                "name": name,
-                "prior_sd": row["prior_sd"],
-                "posterior_sd": row["sd"],
-                "largely_prior": row["largely_prior"],
-            }
-            for name, row in table.iterrows()
-        ],
-    }
-    if "membership" in dt:
-        record |= {
-            "flat_dates": bool(attrs["flat_dates"]),
-            "reference_year": float(attrs["reference_year"]),
-            "counts": _counts(dt),
-            "selection_floor": floor_verdicts(dt),
-        }
-    return plain(record)
-
-
-def _counts(dt: xr.DataTree) -> dict[str, dict]:
-    """Of each era, the number of systems: by where they most probably belong, and expected."""
-    constant = dt["constant_data"].dataset
-    counted = np.isfinite(constant["log10_flop"])
-    if "parameters_sd" in dt["posterior"]:  # a model of parameters too
-        counted &= np.isfinite(constant["log10_parameters"])
-    probability = era_probability(dt).isel(system=np.flatnonzero(counted))
-    modal = probability.argmax("era").to_numpy()
-    return {
-        str(era): {
-            "modal": int((modal == k).sum()),
-            "expected": float(probability.isel(era=k).sum()),
-        }
-        for k, era in enumerate(probability["era"].to_numpy())
-    }
-
-
-def floor_verdicts(dt: xr.DataTree) -> list[dict]:
-    """:func:`~bayes_compute.floor.floor_jump` at the median date of each transition."""
-    if "transition_year" not in dt["posterior"]:
-        return []
-    dates = dt["posterior"]["transition_year"].median(("chain", "draw"))
-    year = dt["constant_data"]["year"].to_numpy()
-    log10_flop = dt["constant_data"]["log10_flop"].to_numpy()
-    seen = np.isfinite(log10_flop)
-    if "evidence" in json.loads(dt.attrs["data"]):  # what was collected, not what was worked out
-        seen &= dt["constant_data"]["variance"].to_numpy() < _FIRM**2
-    year, log10_flop = year[seen], log10_flop[seen]
-    return [
-        {"transition": str(name)} | floor_jump(year, log10_flop, float(date))
-        for name, date in zip(dates["transition"].to_numpy(), dates.to_numpy(), strict=True)
-    ]
-
-
 def _reading_position(variable: str) -> tuple[int, str]:
     known = variable in _READING_ORDER
     return (_READING_ORDER.index(variable) if known else len(_READING_ORDER), variable)
@@ -284,18 +154,3 @@ def _derived(variable: str, row: dict, draws: np.ndarray, prior: np.ndarray) -> 
         "sd": draws.std(ddof=1) if finite else np.nan,
         "prior_sd": prior.std(ddof=1) if prior_finite else np.nan,
     }
-
-
-def plain(value: Any) -> Any:
-    """Strict JSON values; ten significant digits hide the last bits, which no seed fixes."""
-    if isinstance(value, dict):
-        return {str(key): plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [plain(item) for item in value]
-    if isinstance(value, bool | np.bool_):
-        return bool(value)
-    if isinstance(value, int | np.integer):
-        return int(value)
-    if isinstance(value, float | np.floating):
-        return float(f"{value:.10g}") if np.isfinite(value) else None
-    return value

@@ -15,7 +15,7 @@ from bayes_compute.macros import macros, projection_macros
 from bayes_compute.projection.numbers import projection_record
 from bayes_compute.quoting import quote, table
 from bayes_compute.results_folder import read_projected
-from bayes_compute.summaries import summary_record
+from bayes_compute.summary_record import summary_record
 
 _CLAIM = re.compile(r"^(.*?)(?<!\\)%\s*(\w+/.+@[0-9a-f]{8}-[0-9a-f]{8})\s*$")
 _MACRO = re.compile(r"^\s*\\(?:re|provide)?newcommand\*?\s*\{?\\(bc[A-Z][A-Za-z]*)\}?\s*\{(.*)\}$")

@@ -14,9 +14,9 @@ import nutpie
 
 import bayes_compute as bc
 from bayes_compute import seed as post
+from bayes_compute.era_probability import era_probability
 from bayes_compute.models import regimes
 from bayes_compute.observations import Observations
-from bayes_compute.summaries import era_probability
 from bayes_compute.systems import with_active_parameters
 
 REPEATS = 3

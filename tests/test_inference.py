@@ -20,7 +20,7 @@ from bayes_compute.files import json_bytes
 from bayes_compute.gate import GATE, diagnose
 from bayes_compute.models import one_era, regimes, three_eras
 from bayes_compute.observations import Observations
-from bayes_compute.summaries import summary_record
+from bayes_compute.summary_record import summary_record
 
 SETTINGS = {"draws": 500, "tune": 300, "chains": 4, "seed": 7, "progress": False}
 

@@ -7,7 +7,7 @@ from bayes_compute.keys import draws_hash, key
 from bayes_compute.provenance import code_hash
 from bayes_compute.report import write_fit
 from bayes_compute.results_folder import read_fit, read_record
-from bayes_compute.summaries import summary_record
+from bayes_compute.summary_record import summary_record
 
 
 def test_a_key_names_quantity_model_data_and_draws():

@@ -3,7 +3,7 @@ import re
 from made_up_record import growth_rows, projected, record
 
 from bayes_compute.macros import macros, projection_macros
-from bayes_compute.summaries import summary_record
+from bayes_compute.summary_record import summary_record
 
 
 def test_macros_have_unique_names_of_letters_and_are_explained(datatree):

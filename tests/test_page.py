@@ -21,7 +21,7 @@ from bayes_compute.page.prose import markdown, prose
 from bayes_compute.page.render import page
 from bayes_compute.projection.numbers import projection_record
 from bayes_compute.report import write_projection, write_report
-from bayes_compute.summaries import summary_record
+from bayes_compute.summary_record import summary_record
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 504 324" width="504" height="324"/>'
 

@@ -6,6 +6,7 @@ from matplotlib.collections import PathCollection
 from matplotlib.figure import Figure
 
 from bayes_compute import plots
+from bayes_compute.era_probability import era_probability
 from bayes_compute.plots import (
     compute_over_time,
     date_posterior,
@@ -14,7 +15,7 @@ from bayes_compute.plots import (
 )
 from bayes_compute.plots.axes import in_words, with_prefix
 from bayes_compute.plots.canvas import styled
-from bayes_compute.summaries import era_probability, summary
+from bayes_compute.summaries import summary
 
 PLOTS = (compute_over_time, parameter_gap, date_posterior, selection_floor)
 

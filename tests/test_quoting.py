@@ -6,7 +6,7 @@ from made_up_record import KEY, TRANSITION, growth_rows, projected, record, row
 
 from bayes_compute.errors import InputError, NotConverged
 from bayes_compute.quoting import quote, sentences, table
-from bayes_compute.summaries import summary_record
+from bayes_compute.summary_record import summary_record
 
 
 def test_a_date_is_a_decimal_year_with_its_interval():

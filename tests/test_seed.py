@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from bayes_compute.seed import COUNTS, applies, comparison, describe
-from bayes_compute.summaries import plain
+from bayes_compute.strict_json import plain
 
 
 @pytest.fixture

@@ -6,7 +6,8 @@ import xarray as xr
 
 from bayes_compute.errors import NotConverged
 from bayes_compute.sensitivity import INFORMATIVE, describe, power_scaling, prior_check
-from bayes_compute.summaries import plain, summary
+from bayes_compute.strict_json import plain
+from bayes_compute.summaries import summary
 
 
 def with_log_prior(tree, **values):

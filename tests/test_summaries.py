@@ -4,13 +4,10 @@ import numpy as np
 import pytest
 
 from bayes_compute.convergence import quantile_errors
+from bayes_compute.era_probability import era_probability
 from bayes_compute.errors import InputError, NotConverged
-from bayes_compute.summaries import (
-    doubling_time,
-    era_probability,
-    summary,
-    summary_record,
-)
+from bayes_compute.summaries import doubling_time, summary
+from bayes_compute.summary_record import summary_record
 
 COLUMNS = ["unit", "median", "mean", "sd", "lower", "upper", "r_hat", "ess_bulk", "ess_tail"]
 COLUMNS += ["mcse_lower", "mcse_median", "mcse_upper", "prior_sd", "largely_prior", "outside_prior"]

@@ -34,8 +34,8 @@ def log_density(flop, mean, slope, noise, mu, sd, edge, side):
         above it, 0 for no edge.
     """
     total = noise + slope * slope * sd * sd
-    z = flop - mean
-    value = -0.5 * (z * z / total + math.log(total) + LOG_2_PI)
+    z, inside = flop - mean, 1.0  # the truncation, in as few logarithms as will do
+    value = -0.5 * (z * z / total + LOG_2_PI)
     if side != 0:
         middle = mu + slope * sd * sd * z / total
         given = side * (edge - middle) / (sd * math.sqrt(noise / total))
@@ -43,7 +43,8 @@ def log_density(flop, mean, slope, noise, mu, sd, edge, side):
         if min(given, alone) < LOWEST:
             value += log_normal_cdf(given)[0] - log_normal_cdf(alone)[0]
         elif min(given, alone) < FAR:
-            value += math.log(normal_cdf(given) / normal_cdf(alone))
+            inside = normal_cdf(given) / normal_cdf(alone)
+    value += math.log(inside / math.sqrt(total))
     return value
 
 
@@ -83,18 +84,13 @@ def choose(
     n_draws, n_candidates = lines.shape[:2]
     chosen, log_mean = np.empty(n_draws, np.int64), np.empty(n_draws)
     bespoke, total = np.zeros((n_draws, len(x))), np.empty(n_candidates)
-    of_regime = np.zeros(3)
+    odds = np.empty((n_candidates, len(x)))  # log odds of being bespoke
+    log_share, of_regime = np.empty((2, 2)), np.empty(3)
     for s in range(n_draws):
-        for m in range(n_candidates + 1):
-            if m == n_candidates:
-                top = np.max(total)
-                cumulative = np.cumsum(np.exp(total - top))
-                log_mean[s] = top + math.log(cumulative[-1] / n_candidates)
-                c = np.searchsorted(cumulative, uniform[s] * cumulative[-1], side="right")
-                chosen[s] = c
-            else:
-                c, total[m] = m, 0.0
+        log_share[:, 0], log_share[:, 1] = np.log1p(-share[s]), np.log(share[s])
+        for c in range(n_candidates):
             sd = np.exp(lines[s, c, :, 2])
+            total[c] = 0.0
             for u in range(len(x)):
                 late = u >= n_early[s]
                 for k in range(1 if late else 0, 3 if late else 1):
@@ -106,16 +102,20 @@ def choose(
                         flop[u], mean, elasticity[s], sigma[s, k] ** 2 + variance[u],
                         mu, sd[k], edge, 0.0 if k == 0 else 3.0 - 2.0 * k,
                     )  # fmt: skip
-                value = of_regime[0]
                 if late:
-                    p = share[s, 1 if u >= n_before[s] else 0]
-                    odds = of_regime[2] + math.log(p) - of_regime[1] - math.log1p(-p)
-                    value = of_regime[1] + math.log1p(-p)
-                    value += max(odds, 0.0) + math.log1p(math.exp(-abs(odds)))
-                    if m == n_candidates:
-                        bespoke[s, u] = 1 / (1 + math.exp(-odds))
-                if m < n_candidates:
-                    total[m] += value
+                    after = 1 if u >= n_before[s] else 0
+                    cloud = of_regime[1] + log_share[after, 0]
+                    odds[c, u] = of_regime[2] + log_share[after, 1] - cloud
+                    total[c] += cloud + max(odds[c, u], 0.0)
+                    total[c] += math.log1p(math.exp(-abs(odds[c, u])))
+                else:
+                    total[c] += of_regime[0]
+        top = np.max(total)
+        cumulative = np.cumsum(np.exp(total - top))
+        log_mean[s] = top + math.log(cumulative[-1] / n_candidates)
+        chosen[s] = np.searchsorted(cumulative, uniform[s] * cumulative[-1], side="right")
+        for u in range(n_early[s], len(x)):
+            bespoke[s, u] = 1 / (1 + math.exp(-odds[chosen[s], u]))
     return chosen, log_mean, bespoke
 
 

@@ -7,13 +7,13 @@ import xarray as xr
 from markupsafe import escape as in_html
 from matplotlib.colors import to_rgb
 
+from bayes_compute.era_probability import era_probability
 from bayes_compute.escaping import escape
 from bayes_compute.observations import day_of
 from bayes_compute.page.prose import powers
 from bayes_compute.plots.axes import sparse_until
 from bayes_compute.plots.canvas import COLOURS, opacity
 from bayes_compute.plots.fitted import eras_of, quoted, transitions_of, trends_of
-from bayes_compute.summaries import era_probability
 
 type Rows = dict[str, dict[str, Any]]
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 import xarray as xr
 
+from bayes_compute.era_probability import era_probability
 from bayes_compute.rounding import ends_text, median_text
-from bayes_compute.summaries import era_probability
 from bayes_compute.wording import prior_mark
 
 

@@ -10,7 +10,7 @@ from bayes_compute import floor
 from bayes_compute.plots.axes import compute_axis
 from bayes_compute.plots.canvas import COLOURS, axes_or_new, legend_above, styled
 from bayes_compute.plots.fitted import systems_of
-from bayes_compute.summaries import floor_verdicts
+from bayes_compute.summary_record import floor_verdicts
 
 
 @styled()

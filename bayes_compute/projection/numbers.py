@@ -12,7 +12,7 @@ from bayes_compute.escaping import escape
 from bayes_compute.keys import draws_hash, key
 from bayes_compute.layout import tabulate
 from bayes_compute.projection.coming import BINDING, ESTIMANDS, UNCHANGED
-from bayes_compute.summaries import plain
+from bayes_compute.strict_json import plain
 from bayes_compute.wording import binding, ends, level, stated
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
