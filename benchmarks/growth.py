@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 import bayes_compute as bc
-from bayes_compute.changepoint.dates import around
+from bayes_compute.changepoint.date_priors import around
 from bayes_compute.changepoint.hyperparameters import Hyperparameters
 from bayes_compute.changepoint.regression import CollapsedRegression
 from bayes_compute.models import three_eras

@@ -14,7 +14,7 @@ from functools import lru_cache
 import pymc as pm
 from scipy import stats
 
-from bayes_compute.changepoint.dates import given
+from bayes_compute.changepoint.date_priors import given
 from bayes_compute.changepoint.regimes import ThresholdRegimes
 from bayes_compute.models import regimes
 from bayes_compute.observations import Observations

@@ -31,7 +31,7 @@ import numpy as np
 import pymc as pm
 from scipy import stats
 
-from bayes_compute.changepoint.dates import around, flat
+from bayes_compute.changepoint.date_priors import around, flat
 from bayes_compute.changepoint.op import collapsed_log_likelihood
 from bayes_compute.changepoint.regime_prior import RegimePrior
 from bayes_compute.changepoint.regimes import ThresholdRegimes

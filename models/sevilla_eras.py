@@ -13,7 +13,7 @@ arXiv:2202.05924.
 
 import pymc as pm
 
-from bayes_compute.changepoint.dates import given
+from bayes_compute.changepoint.date_priors import given
 from bayes_compute.changepoint.regression import CollapsedRegression
 from bayes_compute.models import three_eras
 from bayes_compute.observations import Observations

@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import pymc as pm
 
-from bayes_compute.changepoint.dates import around, flat
+from bayes_compute.changepoint.date_priors import around, flat
 from bayes_compute.changepoint.era_prior import EraPrior
 from bayes_compute.changepoint.op import collapsed_log_likelihood
 from bayes_compute.changepoint.regression import CollapsedRegression

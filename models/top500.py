@@ -59,15 +59,13 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 
+from bayes_compute.ceilings.machines import CLUSTERS_SINCE, Capacity, observe
 from bayes_compute.ceilings.top500 import (
     ASSUMPTIONS,
-    CLUSTERS_SINCE,
     HYPOTHESES,
     PEAK_SHARE_YEAR,
     RATIO_YEAR,
-    Capacity,
     exceeded,
-    observe,
     top500,
 )
 

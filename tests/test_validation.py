@@ -6,8 +6,9 @@ import pytest
 import xarray as xr
 from scipy.stats import spearmanr
 
-from bayes_compute import validation
+from bayes_compute import pair_statistics, validation
 from bayes_compute.errors import InputError
+from bayes_compute.hardware_evidence import EVIDENCE
 from bayes_compute.validation import hardware_check
 
 DIY, CLOUD, BESPOKE = range(3)
@@ -109,13 +110,13 @@ def test_a_resample_pairs_no_system_with_itself():
     era = rng.integers(CLOUD, 3, (N_DRAWS, 6))
     cloud, bespoke = (era == CLOUD).astype(float), (era == BESPOKE).astype(float)
     chances = cloud.mean(axis=0), bespoke.mean(axis=0)
-    group = validation._Group(value, year, year, *chances, bespoke.T @ cloud / N_DRAWS)
+    group = pair_statistics.Group(value, year, year, *chances, bespoke.T @ cloud / N_DRAWS)
     drawn = [0, 0, 1, 3, 4, 4]
     at = [(i, j) for i, j in product(drawn, repeat=2) if i != j]
     weight = [np.mean((era[:, i] == BESPOKE) & (era[:, j] == CLOUD)) for i, j in at]
     expected = np.average([more(value[i], value[j]) for i, j in at], weights=weight)
     counts = np.bincount(drawn, minlength=6)[None].astype(float)
-    found = validation._over_pairs(group, validation._more)(counts)
+    found = pair_statistics.over_pairs(group, pair_statistics.more)(counts)
     assert found == pytest.approx([expected])
 
 
@@ -188,7 +189,7 @@ def test_owner_and_hardware_are_read_from_their_names():
     organization = ["OpenAI", 'Google,"Other"', "Google DeepMind", None] * 3
     sector = ["Industry - Academia Collaboration", "Academia", "Government", None] * 3
     _, systems = made_up(era, training_hardware=hardware, organization=organization, sector=sector)
-    found = {each.name: each.of(systems).tolist()[:4] for each in validation.EVIDENCE}
+    found = {each.name: each.of(systems).tolist()[:4] for each in EVIDENCE}
     none = pytest.approx(np.nan, nan_ok=True)
     assert found["TPU rather than GPU"] == [1, 0, none, none]
     assert found["rented TPU"] == [1, none, none, none]

@@ -27,7 +27,8 @@ import numba as nb
 import numpy as np
 
 from bayes_compute.changepoint import era_draws, moments, trend
-from bayes_compute.changepoint.dates import DateCells, Density, era_year
+from bayes_compute.changepoint.date_priors import Density
+from bayes_compute.changepoint.dates import DateCells, era_year
 from bayes_compute.changepoint.era_prior import EraPrior
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR, cumulative_sums, quantise
 from bayes_compute.observations import Observations

@@ -20,7 +20,8 @@ import numpy as np
 from scipy.special import gammaln, logsumexp
 
 from bayes_compute.changepoint import recursion
-from bayes_compute.changepoint.dates import DateCells, flat
+from bayes_compute.changepoint.date_priors import flat
+from bayes_compute.changepoint.dates import DateCells
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR
 from bayes_compute.errors import InputError
 from bayes_compute.observations import Observations

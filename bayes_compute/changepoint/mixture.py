@@ -23,7 +23,8 @@ import numpy as np
 
 from bayes_compute.changepoint import membership
 from bayes_compute.changepoint.coexistence import BESPOKE, CLOUD, DIY
-from bayes_compute.changepoint.dates import DateCells, Density, era_year
+from bayes_compute.changepoint.date_priors import Density
+from bayes_compute.changepoint.dates import DateCells, era_year
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR
 from bayes_compute.changepoint.system_draws import SystemDraws
 from bayes_compute.observations import Observations

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bayes_compute.changepoint import truncated
+from bayes_compute.changepoint import threshold_scan, truncated
 from bayes_compute.changepoint.coexistence import BESPOKE, CLOUD, DIY
 from bayes_compute.changepoint.regime_prior import RegimePrior
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR
@@ -83,7 +83,7 @@ class ParameterLines:
         above, first = p > threshold, np.searchsorted(known, n_before)
         mean, sd = prior.line
         parts = in_threads(
-            lambda h: truncated.scan(x, p, threshold[h], above[h], first, mean[1:], sd[1:]),
+            lambda h: threshold_scan.scan(x, p, threshold[h], above[h], first, mean[1:], sd[1:]),
             len(threshold),
         )
         late, line, slope = (np.concatenate(part) for part in zip(*parts, strict=True))

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from bayes_compute.changepoint.dates import Density
+from bayes_compute.changepoint.date_priors import Density
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR
 
 

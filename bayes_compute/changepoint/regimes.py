@@ -35,7 +35,8 @@ import numpy as np
 from scipy import optimize
 
 from bayes_compute.changepoint import coexistence, regime_draws, regime_systems
-from bayes_compute.changepoint.dates import DateCells, Density, era_year
+from bayes_compute.changepoint.date_priors import Density
+from bayes_compute.changepoint.dates import DateCells, era_year
 from bayes_compute.changepoint.hyperparameters import some_of
 from bayes_compute.changepoint.imputation import Imputation, imputed
 from bayes_compute.changepoint.parameter_lines import ParameterLines

@@ -21,7 +21,8 @@ import numpy as np
 from scipy import optimize
 
 from bayes_compute.changepoint import collapse, era_draws, moments, recursion
-from bayes_compute.changepoint.dates import DateCells, Density, era_year
+from bayes_compute.changepoint.date_priors import Density
+from bayes_compute.changepoint.dates import DateCells, era_year
 from bayes_compute.changepoint.era_prior import EraPrior
 from bayes_compute.changepoint.hyperparameters import Hyperparameters, checked, some_of
 from bayes_compute.changepoint.statistics import cumulative_sums, quantise

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from bayes_compute.changepoint.dates import Density
+from bayes_compute.changepoint.date_priors import Density
 from bayes_compute.changepoint.regime_prior import RegimePrior
 from bayes_compute.changepoint.statistics import CAPACITY_YEAR
 from bayes_compute.observations import Observations

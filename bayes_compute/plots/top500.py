@@ -6,6 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from bayes_compute.ceilings import top500 as ceiling
+from bayes_compute.ceilings.machines import observe
 from bayes_compute.plots.bands import opened
 from bayes_compute.plots.canvas import COLOURS, legend_above, styled
 from bayes_compute.plots.fitted import level_text
@@ -30,7 +31,7 @@ def top500(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
     matplotlib.axes.Axes
     """
     ax, posterior, prob, as_of = opened(dt, ax)
-    capacity = ceiling.observe(as_of)
+    capacity = observe(as_of)
     last = capacity.list_year[-1]
     ax.step(capacity.list_year, capacity.log10_sum, "-", where="post", color="0.7", linewidth=1)
     ax.step(capacity.list_year, capacity.log10_first, "-", where="post", color="0.3", linewidth=1)

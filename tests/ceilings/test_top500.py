@@ -17,12 +17,13 @@ import bayes_compute as bc
 from bayes_compute import plots, systems
 from bayes_compute.assumptions import Assumption
 from bayes_compute.ceilings import top500 as ceiling
+from bayes_compute.ceilings.machines import Capacity, observe
 from bayes_compute.changepoint.evidence import ConjugatePrior, transitions
 from bayes_compute.draws import arrays
 from bayes_compute.errors import InputError
 from bayes_compute.facts import load_facts
 from bayes_compute.models import top500 as model
-from bayes_compute.observations import Observations
+from bayes_compute.observations import Observations, decimal_year
 from bayes_compute.summaries import summary
 
 TRUTH = {
@@ -45,7 +46,7 @@ TRUTH = {
 
 @pytest.fixture(scope="module")
 def data():
-    return ceiling.observe()
+    return observe()
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +54,7 @@ def fitted(data):
     return bc.fit("top500", data, draws=500, tune=500, progress=False)
 
 
-def simulate(seed: int) -> ceiling.Capacity:
+def simulate(seed: int) -> Capacity:
     """Make lists, designs and records up, each as the model's docstring says."""
     t, rng = TRUTH, np.random.default_rng(seed)
     year = np.arange(1993.45, 2026.5, 0.5)
@@ -76,7 +77,7 @@ def simulate(seed: int) -> ceiling.Capacity:
     n = rng.poisson(t["record_rate"] * 6.5)
     came = np.append(2018.0, np.sort(rng.uniform(2019, 2025.5, n)))
     higher = np.append(18.0, t["record_rise"] * rng.standard_exponential(n))
-    return ceiling.Capacity(
+    return Capacity(
         year, total, first, first + np.log10(1 + np.exp(-logit)), designed, ratio, vendor,
         ("a", "b", "c"), came, np.cumsum(higher), 2025.5, {"name": "made up", "rows": len(year)},
     )  # fmt: skip
@@ -193,7 +194,7 @@ def test_a_year_without_machines_is_refused(data, fitted):
 
 def test_planted_later_rows_cannot_enter(tmp_path, monkeypatch):
     shutil.copytree(systems.data_folder(), tmp_path, dirs_exist_ok=True)
-    before = ceiling.observe("2022-06-30")
+    before = observe("2022-06-30")
     monkeypatch.setattr(systems, "data_folder", lambda: tmp_path)
     package = json.loads((tmp_path / "datapackage.json").read_text(encoding="utf-8"))
     for name, dated, later in (
@@ -210,7 +211,7 @@ def test_planted_later_rows_cannot_enter(tmp_path, monkeypatch):
         entry["hash"] = f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}"
         entry["bytes"] = path.stat().st_size
     (tmp_path / "datapackage.json").write_text(json.dumps(package), encoding="utf-8")
-    after = ceiling.observe("2022-06-30")
+    after = observe("2022-06-30")
     for name in ("list_year", "design_year", "log10_ratio", "record_year", "log10_record"):
         np.testing.assert_array_equal(getattr(after, name), getattr(before, name))
     assert after.clusters_until == before.clusters_until
@@ -219,7 +220,7 @@ def test_planted_later_rows_cannot_enter(tmp_path, monkeypatch):
 
 def test_as_of_before_there_are_accelerators_is_refused():
     with pytest.raises(InputError, match="give a date from 2013 on"):
-        ceiling.observe("2010-01-01")
+        observe("2010-01-01")
 
 
 def test_records_are_existing_clusters_in_16_bits(data):
@@ -267,7 +268,7 @@ def test_leading_clusters_grow_as_published(fitted):
     rows = rows[(rows["status"] == "Existing") & rows["standard_analysis"]]
     rows = rows[(rows["op_s_16_bit"] > 0) & (rows["certainty"] != "Unlikely")]
     rows = rows.dropna(subset="first_operational_date").sort_values("first_operational_date")
-    year = ceiling.decimal_year(rows["first_operational_date"])
+    year = decimal_year(rows["first_operational_date"])
     rate = rows["op_s_16_bit"].to_numpy()
     leading = np.array([(rate[:i] > rate[i]).sum() < 10 for i in range(len(rate))])
     leading &= (year >= 2019) & (year < 2025.25)

@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
-from bayes_compute.changepoint.dates import DateCells, around, flat
+from bayes_compute.changepoint.date_priors import around, flat
+from bayes_compute.changepoint.dates import DateCells
 from bayes_compute.changepoint.era_prior import EraPrior
 from bayes_compute.changepoint.regression import CollapsedRegression
 from bayes_compute.errors import InputError

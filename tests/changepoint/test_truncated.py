@@ -5,7 +5,7 @@ import pytest
 from dense_regimes import line_grid, log_line_evidence, log_truncated
 from scipy import integrate, optimize, special, stats
 
-from bayes_compute.changepoint import truncated
+from bayes_compute.changepoint import threshold_scan, truncated
 
 MEAN, SD = np.array([7.0, 0.1, 0.0]), np.array([1.0, 0.15, 0.4])
 NODES, LOG_WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
@@ -262,7 +262,9 @@ def scanned():
     above = p > threshold
     first = np.arange(0, N_SCANNED + 1)
     prior = MEAN + np.array([[0.0, 0.0, 0.0], [1.0, 0.0, 0.0]]), np.stack([SD, 0.8 * SD])
-    return (x, p, threshold, above, *prior), truncated.scan(x, p, threshold, above, first, *prior)
+    return (x, p, threshold, above, *prior), threshold_scan.scan(
+        x, p, threshold, above, first, *prior
+    )
 
 
 def from_scratch(of, h: int, k: int, g: int) -> Systems:
@@ -319,7 +321,7 @@ def test_scan_is_right_to_second_order_where_there_is_no_more():
     x, p = np.zeros(440), np.concatenate([scatter + 0.13, np.tile(scatter, 10)])
     mean, sd = np.zeros((2, 3)), np.tile([10.0, 1.0, 10.0], (2, 1))
     threshold, above = np.full((1, 440), 100.0), np.zeros((1, 440), dtype=bool)
-    evidence, _, _ = truncated.scan(x, p, threshold, above, np.array([0, 40]), mean, sd)
+    evidence, _, _ = threshold_scan.scan(x, p, threshold, above, np.array([0, 40]), mean, sd)
     for g, n in ((0, 440), (1, 400)):
         case = Systems(x[-n:], p[-n:], threshold[0, -n:], 1.0, mean[0], sd[0])
         expected = truncated.laplace(np.zeros(3), *case, np.zeros((3, 3)))
