@@ -1,5 +1,8 @@
 """How far the draws of one quantity can be trusted: R-hat, sample sizes, errors of quantiles."""
 
+from collections.abc import Callable
+from functools import lru_cache, wraps
+
 import numpy as np
 
 from bayes_compute.rounding import ENDS
@@ -8,6 +11,21 @@ TAILS = (0.05, 0.95)
 """Quantiles whose effective sample size is the tail ESS."""
 
 
+def _remembered(statistics: Callable[..., dict[str, float]]) -> Callable[..., dict[str, float]]:
+    """Remember what was found: the gate, tables and figures ask for the same draws."""
+
+    @lru_cache(maxsize=256)
+    def found(draws: bytes, shape: tuple[int, ...], *rest: float) -> dict[str, float]:
+        return statistics(np.frombuffer(draws).reshape(shape), *rest)
+
+    @wraps(statistics)
+    def of(draws: np.ndarray, *rest: float) -> dict[str, float]:
+        return found(np.asarray(draws, float).tobytes(), draws.shape, *rest).copy()
+
+    return of
+
+
+@_remembered
 def convergence(draws: np.ndarray) -> dict[str, float]:
     """R-hat and effective sample sizes of the draws of one quantity, (chain, draw).
 
@@ -33,6 +51,7 @@ def _r_hat(draws: np.ndarray) -> float:
     return r_hat if np.isfinite(r_hat) else np.inf
 
 
+@_remembered
 def quantile_errors(draws: np.ndarray, prob: float) -> dict[str, float]:
     """Monte Carlo standard errors of the median and of the ends of an equal-tailed interval.
 
