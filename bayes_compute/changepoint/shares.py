@@ -18,6 +18,7 @@ from bayes_compute.changepoint.threads import in_threads
 from bayes_compute.changepoint.thresholds import alike
 
 HALF_LOG_2_PI = 0.5 * math.log(2 * math.pi)
+_CARRIED = 64  # systems in whose probabilities products of ratios neither overflow nor vanish
 
 
 @nb.njit(cache=True, nogil=True)
@@ -61,31 +62,21 @@ def log_after(n_above, change, prior):
     return found - log_beta(prior[0], prior[1])
 
 
-@nb.njit(cache=True, nogil=True)
-def log_gamma_of_all(n, prior):
-    """Log gamma function of a prior's sum and up to ``n`` systems, shape (n + 1,)."""
-    return np.array([log_gamma(prior[0] + prior[1] + m) for m in range(n + 1)])
-
-
 @nb.njit(cache=True, error_model="numpy", nogil=True)
-def log_before(n_above, begin, change, prior, of_all):
-    """The same of the systems from ``begin`` to each change.
-
-    ``of_all`` is from :func:`log_gamma_of_all`.
-    """
+def log_before(n_above, begin, change, prior):
+    """The same of the systems from ``begin`` to each change."""
     found = np.empty(len(change))
     for c in range(len(change)):
         if c > 0 and change[c] == change[c - 1]:
             found[c] = found[c - 1]
         else:
             high, all_ = n_above[change[c]] - n_above[begin], change[c] - begin
-            found[c] = log_gamma(prior[0] + high) + log_gamma(prior[1] + all_ - high)
-            found[c] -= of_all[all_]
+            found[c] = log_beta(prior[0] + high, prior[1] + all_ - high)
     return found - log_beta(prior[0], prior[1])
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
-def of_cell(n_above, first, log_mass, before, of_all, after, cell):
+def of_cell(n_above, first, log_mass, before, after, cell):
     """Log weight of each cell of the bespoke transition, given that of the cloud's.
 
     Parameters
@@ -97,8 +88,6 @@ def of_cell(n_above, first, log_mass, before, of_all, after, cell):
         From :attr:`bayes_compute.changepoint.dates.DateCells.log_mass`.
     before : (float, float)
         Beta prior of the share before the bespoke transition.
-    of_all : ndarray, shape (n + 1,)
-        From :func:`log_gamma_of_all`.
     after : ndarray, shape (C,)
         From :func:`log_after`.
     cell : int
@@ -108,11 +97,23 @@ def of_cell(n_above, first, log_mass, before, of_all, after, cell):
     -------
     ndarray, shape (C - cell,)
     """
-    weight = log_before(n_above, first[cell], first[cell:], before, of_all)
-    weight += after[cell:]
+    weight = log_before(n_above, first[cell], first[cell:], before) + after[cell:]
     weight[0] += log_mass[0, 1, cell]
     weight[1:] += log_mass[1, 1, cell + 1 :] + log_mass[0, 0, cell]
     return weight
+
+
+@nb.njit(cache=True, error_model="numpy", nogil=True)
+def add_in_front(weight, n_above, begin, change, prior):
+    """Multiply weights of changes by the probability of one system more, that at ``begin``.
+
+    Given the others before the change, as of Polya's urn: no gamma function is needed.
+    """
+    above = n_above[begin + 1] - n_above[begin] > 0.5
+    for c in range(len(change)):
+        high, all_ = n_above[change[c]] - n_above[begin + 1], change[c] - begin - 1
+        same = prior[0] + high if above else prior[1] + all_ - high
+        weight[c] *= same / (prior[0] + prior[1] + all_)
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
@@ -122,14 +123,28 @@ def log_weights(n_above, first, log_mass, before, after, kept):
     As :func:`of_cell`, for thresholds ``n_above`` (H, n + 1), kept cells (G,) of the cloud
     transition, and the beta prior of the share after the bespoke one.
     """
-    found = np.empty((len(kept), len(n_above)))
-    of_all = log_gamma_of_all(n_above.shape[1] - 1, before)
+    found, weight = np.empty((len(kept), len(n_above))), np.empty(len(first))
     for h in range(len(n_above)):
-        later = log_after(n_above[h], first, after)
-        for g in range(len(kept)):
-            weight = of_cell(n_above[h], first, log_mass, before, of_all, later, kept[g])
-            top = np.max(weight)
-            found[g, h] = top + math.log(np.sum(np.exp(weight - top)))
+        n, later = n_above[h], log_after(n_above[h], first, after)
+        in_part = np.abs(np.diff(n) - np.rint(np.diff(n))) > 1e-12
+        exact, top, ahead = 0, 0.0, 0
+        for g in range(len(kept) - 1, -1, -1):
+            cell, begin = kept[g], first[kept[g]]
+            anew = g == len(kept) - 1 or exact - begin > _CARRIED or in_part[begin:ahead].any()
+            carried = len(first) if anew else kept[g + 1] + 1  # from this cell on
+            for i in range(begin, begin if anew else ahead):
+                add_in_front(weight[carried:], n, begin + ahead - 1 - i, first[carried:], before)
+            new = slice(cell + 1, carried)
+            log_weight = log_before(n, begin, first[new], before) + later[new] + log_mass[1, 1, new]
+            in_cell = later[cell] + log_mass[0, 1, cell]  # both transitions are
+            if anew:
+                exact, top = begin, in_cell
+                for value in log_weight:
+                    top = max(top, value)
+            weight[new] = np.exp(log_weight - top)
+            total = np.exp(log_mass[0, 0, cell]) * np.sum(weight[cell + 1 :])
+            found[g, h] = top + math.log(total + math.exp(in_cell - top))
+            ahead = begin
     return found
 
 
@@ -196,8 +211,7 @@ class Shares:
         """Log weight of cells of the bespoke transition from that of the cloud's on."""
         n_above = self.n_above[node]
         later = log_after(n_above, self.first, self.after)
-        of_all = log_gamma_of_all(len(n_above) - 1, self.before)
-        return of_cell(n_above, self.first, self.log_mass, self.before, of_all, later, cell)
+        return of_cell(n_above, self.first, self.log_mass, self.before, later, cell)
 
     def posterior(self, begin, change, node) -> tuple[tuple, tuple]:
         """Beta posterior of the share before and after a change.

@@ -13,7 +13,6 @@ DATE = np.array([2005.5, 2008.5, 2008.5, 2011.5, 2013.5, 2014.5])
 PRIORS = (stats.norm(2008, 3), stats.norm(2011, 3))
 CELLS = DateCells.between(DATE, PRIORS)
 FIRST = np.array([0, 1, 3, 4, 5, 6])  # systems before each cell
-OF_ALL = shares.log_gamma_of_all(6, BEFORE)
 
 
 def log_probability(above, a: float, b: float) -> float:
@@ -54,7 +53,7 @@ def test_who_is_above_before_and_after_a_change(which):
     np.testing.assert_allclose(after, expected, rtol=0, atol=1e-11)
     for begin in (0, 1, 3):
         change = FIRST[begin <= FIRST]
-        before = shares.log_before(n_above(above), begin, change, BEFORE, OF_ALL)
+        before = shares.log_before(n_above(above), begin, change, BEFORE)
         expected = [log_probability(above[begin:i], *BEFORE) for i in change]
         np.testing.assert_allclose(before, expected, rtol=0, atol=1e-11)
 
@@ -65,7 +64,7 @@ def test_cells_of_the_bespoke_transition(which):
     n = n_above(above)
     later = shares.log_after(n, FIRST, AFTER)
     for cell in range(CELLS.n_cells):
-        found = shares.of_cell(n, FIRST, CELLS.log_mass, BEFORE, OF_ALL, later, cell)
+        found = shares.of_cell(n, FIRST, CELLS.log_mass, BEFORE, later, cell)
         expected = [
             np.log(history.mass)
             + log_probability(above[list(history.eras[1])], *BEFORE)
@@ -101,3 +100,20 @@ def test_probabilities_of_all_that_may_be_above_add_to_one():
     for history in histories(DATE, PRIORS):
         mass[history.cells[0]] += history.mass
     np.testing.assert_allclose(found, 2.0**FIRST * mass, rtol=1e-9)
+
+
+def test_log_weights_carried_from_cell_to_cell_are_those_of_each_alone():
+    """Of 300 systems, more than are carried at once; each step rounds a product or two."""
+    rng = np.random.default_rng(3)
+    date = np.sort(rng.uniform(2000, 2020, 300))
+    cells = DateCells.between(date, PRIORS)
+    above = (rng.random((4, 300)) < np.array([0.0, 0.02, 0.5, 1.0])[:, None]).astype(float)
+    above[2, [40, 41, 250]] = 0.3  # undisclosed
+    n, kept = np.array([n_above(each) for each in above]), np.arange(0, 290, 3)
+    first = cells.n_before(date)
+    found = shares.log_weights(n, first, cells.log_mass, BEFORE, AFTER, kept)
+    for h, each in enumerate(n):
+        later = shares.log_after(each, first, AFTER)
+        for g, cell in enumerate(kept):
+            weight = shares.of_cell(each, first, cells.log_mass, BEFORE, later, cell)
+            assert found[g, h] == pytest.approx(special.logsumexp(weight), abs=1e-10)
