@@ -84,7 +84,7 @@ def simulate(seed: int) -> Capacity:
 
 
 def test_what_made_the_data_up_is_recovered():
-    dt = bc.fit("top500", simulate(3), draws=500, tune=500, progress=False)
+    dt = bc.fit("top500", simulate(3), draws=1000, tune=1000, progress=False)
     posterior = dt["posterior"].dataset
     for name, truth in TRUTH.items():
         draws = posterior[name]
