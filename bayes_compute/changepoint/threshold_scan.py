@@ -91,8 +91,7 @@ def scan(x, p, threshold, above, first, mean, sd):
                         in_edge += edge_slope(at, xs[before:m], edge[before:m], side)
                         at += step
                 if m > before and not near:
-                    if h > 0 and g == n_cells - 1:  # thresholds in a row have much the same systems
-                        at[:] = line[h - 1, k, g]
+                    at[:] = line[h, k, g + 1] if g < n_cells - 1 else mean[k]
                     value = laplace(at, xs[:m], ps[:m], edge[:m], side, mean[k], sd[k], factor)
                     in_edge = edge_slope(at, xs[:m], edge[:m], side)
                     solved = m
