@@ -11,6 +11,7 @@ recorded with its reason, and tried again by the next run.
 
 import hashlib
 import json
+import logging
 import os
 import signal
 import sys
@@ -212,13 +213,18 @@ def _cluster(scheduler: str | None, workers: int | None, n_tasks: int) -> Iterat
     with ExitStack() as stack:
         if scheduler is None:
             n = min(workers or os.process_cpu_count() or 1, n_tasks)
+            stack.callback(logging.disable, logging.root.manager.disable)
             stack.enter_context(config.set({"distributed.nanny.pre-spawn-environ": _ONE_THREAD}))
             quiet: Any = {"host": _HERE, "dashboard_address": f"{_HERE}:0", "silence_logs": "ERROR"}
             local = LocalCluster(n_workers=n, threads_per_worker=1, **quiet)
             cluster = stack.enter_context(local)
             client = stack.enter_context(Client(cluster))
             client.run(_leave_interrupts)
-            yield client
+            try:
+                yield client
+            except KeyboardInterrupt:  # who stops the work knows why connections close
+                logging.disable()
+                raise
             return
         try:
             client = stack.enter_context(Client(scheduler, timeout=_PATIENCE))
