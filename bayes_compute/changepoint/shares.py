@@ -132,8 +132,8 @@ def log_weights(n_above, first, log_mass, before, after, kept):
             cell, begin = kept[g], first[kept[g]]
             anew = g == len(kept) - 1 or exact - begin > _CARRIED or in_part[begin:ahead].any()
             carried = len(first) if anew else kept[g + 1] + 1  # from this cell on
-            for i in range(begin, begin if anew else ahead):
-                add_in_front(weight[carried:], n, begin + ahead - 1 - i, first[carried:], before)
+            for i in range(ahead - 1, begin - 1, -1):
+                add_in_front(weight[carried:], n, i, first[carried:], before)
             new = slice(cell + 1, carried)
             log_weight = log_before(n, begin, first[new], before) + later[new] + log_mass[1, 1, new]
             in_cell = later[cell] + log_mass[0, 1, cell]  # both transitions are
