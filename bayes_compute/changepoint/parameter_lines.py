@@ -11,7 +11,7 @@ import numpy as np
 from bayes_compute.changepoint import threshold_scan, truncated
 from bayes_compute.changepoint.coexistence import BESPOKE, CLOUD, DIY
 from bayes_compute.changepoint.regime_prior import RegimePrior
-from bayes_compute.changepoint.statistics import REFERENCE_YEAR
+from bayes_compute.changepoint.statistics import CAPACITY_YEAR, REFERENCE_YEAR
 from bayes_compute.changepoint.threads import in_threads
 from bayes_compute.changepoint.thresholds import SIDE, Thresholds
 from bayes_compute.observations import Observations
@@ -131,6 +131,23 @@ class ParameterLines:
         """Mode of a regime's line, shape (3,); a copy, to seek it more closely from."""
         return (self.early_line[g] if k == DIY else self.line[h, k - 1, g]).copy()
 
+    @property
+    def since(self) -> np.ndarray:
+        """Years since the capacity is read, shape (n,)."""
+        return self.x + (REFERENCE_YEAR - CAPACITY_YEAR)
+
+    def slopes(self, row: np.ndarray, node: np.ndarray) -> np.ndarray:
+        """Slopes of the log evidence in capacity and drift at pairs, shape (S, 2)."""
+        pairs, pair = np.unique(np.stack([row, node], axis=1), axis=0, return_inverse=True)
+        found = np.zeros((len(pairs), 2))
+        for i, (g, h) in enumerate(pairs.tolist()):
+            for k in (CLOUD, BESPOKE):
+                x, _, edge, side, *_ = self.systems(k, g, h)
+                level, growth = truncated.edge_slope(self.line[h, k - 1, g], x, edge, side)
+                # The drift moves the edge about the year in which the capacity is read
+                found[i] += level, growth + (REFERENCE_YEAR - CAPACITY_YEAR) * level
+        return found[pair]
+
     def refined(self, probability: np.ndarray) -> "ParameterLines":
         """Integrate by quadrature where cells and thresholds are probable (G, H)."""
         order = np.argsort(probability, axis=None)
@@ -151,7 +168,7 @@ class ParameterLines:
                 at = self.mode(k, rows[0], h)
                 x, p, edge, side, *prior = self.systems(k, rows[0], h)
                 late[h, k - 1, rows] = _quadrature(at, x, p, edge, side, *prior)
-                slope[h, k - 1, rows] = truncated.edge_slope(at, x, edge, side)
+                slope[h, k - 1, rows] = truncated.edge_slope(at, x, edge, side)[0]
 
         in_threads(refine, len(items))
         return replace(self, late=late, slope=slope)

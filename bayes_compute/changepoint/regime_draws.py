@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.special import logsumexp
 
-from bayes_compute.changepoint import coexistence, truncated, truncated_normal, undisclosed
+from bayes_compute.changepoint import (
+    coexistence,
+    threshold_draws,
+    truncated,
+    truncated_normal,
+    undisclosed,
+)
 from bayes_compute.changepoint.coexistence import BESPOKE, CLOUD, DIY
 from bayes_compute.changepoint.imputation import log_bound
 from bayes_compute.changepoint.regime_prior import RegimeHyperparameters
@@ -31,8 +37,7 @@ def draw(
 ) -> dict[str, np.ndarray]:
     """Draw what was integrated out from its conditional distribution.
 
-    Within its cell the drift varies as its prior does; the capacity within its own as the log
-    density does to first order.
+    Within their cells capacity and drift vary as the log density does to first order.
 
     Parameters
     ----------
@@ -144,8 +149,9 @@ def _completed(
     line = _lines(regimes, row, node, m, rng)
     begin, change = regimes.first[cell].T
     date = regimes.cells.draw(cell, rng)
-    slope = regimes.parameters.slope[node, :, row].sum(axis=1)
-    capacity, drift = thresholds.draw(node, slope, regimes.prior.drift, rng)
+    capacity, drift = threshold_draws.draw(
+        thresholds, regimes.parameters, row, node, regimes.prior.drift, rng
+    )
     drawn = {
         "transition_year": date,
         "capacity": capacity,

@@ -101,9 +101,8 @@ class ThresholdRegimes:
     ) -> "ThresholdRegimes":
         """Lay out cells of dates and nodes of the threshold, and integrate parameters out.
 
-        Cells of the capacity are cut to ``widest``; systems within 0.01 of each other are not told
-        apart. Drifts are evenly spaced over all but a thousandth of the prior, as close as
-        :meth:`Thresholds.finer` finds them to have to be.
+        Cells of the capacity are cut to ``widest``. Drifts are evenly spaced over all but a
+        thousandth of the prior, as close as :meth:`Thresholds.finer` finds them to have to be.
 
         Parameters
         ----------

@@ -88,12 +88,12 @@ def scan(x, p, threshold, above, first, mean, sd):
                         decrement = solve(factor, gradient, step)
                         near = decrement < 0.1
                         value = new + 0.5 * decrement - log_det(factor)
-                        in_edge += edge_slope(at, xs[before:m], edge[before:m], side)
+                        in_edge += edge_slope(at, xs[before:m], edge[before:m], side)[0]
                         at += step
                 if m > before and not near:
                     at[:] = line[h, k, g + 1] if g < n_cells - 1 else mean[k]
                     value = laplace(at, xs[:m], ps[:m], edge[:m], side, mean[k], sd[k], factor)
-                    in_edge = edge_slope(at, xs[:m], edge[:m], side)
+                    in_edge = edge_slope(at, xs[:m], edge[:m], side)[0]
                     solved = m
                 evidence[h, k, g], slope[h, k, g], line[h, k, g] = value, in_edge, at
     return evidence, line, slope

@@ -22,7 +22,7 @@ SIDE = np.array([0.0, 1.0, -1.0])
 
 _TAIL = 1e-6  # prior probability of capacities beyond which none are looked at
 _DRIFT_TAIL = 5e-4  # and of drifts
-_FINEST = 0.01  # log10 parameters, between which systems are not told apart
+_ROUNDING = 1e-9  # log10 parameters, by which systems next to each other are one
 _APART, _NARROWEST = 1.5, 0.01  # of drifts: in sds of their posterior; log10 parameters a year
 _AGREED = 0.3  # probability by which every second drift and the others may differ ...
 _CLOSEST = 0.002  # ... unless they are as close as this
@@ -199,32 +199,6 @@ class Thresholds:
         log_sinhc = size + np.log(-np.expm1(-2 * size) / (2 * size))
         return np.where(np.abs(half) > 1e-4, log_sinhc, half**2 / 6)
 
-    def draw(
-        self, node: np.ndarray, slope: np.ndarray, prior: Density, rng: np.random.Generator
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """Draw capacity and drift within the cells of nodes.
-
-        Parameters
-        ----------
-        node : ndarray of int, shape (S,)
-        slope : ndarray, shape (S,)
-            Of the log density in the capacity.
-        prior : Density
-            Of the drift, as which it varies within its cell.
-        rng : numpy.random.Generator
-        """
-        width = self.width[node]
-        steep = slope * width
-        steep = np.where(np.abs(steep) > 1e-6, steep, 1e-6)
-        # Inverse of the distribution function of a density exp(steep x) between -1/2 and 1/2
-        u, top = rng.random(len(node)), np.abs(steep) / 2
-        inside = np.log((1 - u) * np.exp(-steep / 2 - top) + u * np.exp(steep / 2 - top)) + top
-        below, above = (
-            prior.cdf(self.drift[node] + side * self.drift_step / 2) for side in (-1, 1)
-        )
-        drift = prior.ppf(below + (above - below) * rng.random(len(node)))
-        return self.capacity[node] + width * inside / steep, drift
-
     def ends(
         self, prior: Density, capacity: np.ndarray, drift: np.ndarray
     ) -> Iterator[tuple[str, None, float, float, float]]:
@@ -266,7 +240,7 @@ def _capacities(
         if wide > widest:
             parts = math.ceil(wide / widest - 1e-9)
             cut += list(np.linspace(cut[-1], edge, parts + 1)[1:])
-        elif wide >= _FINEST:
+        elif wide > _ROUNDING:
             cut.append(edge)
     edges = np.array([*cut[:-1], high])
     cdf, sf = prior.cdf(edges), prior.sf(edges)

@@ -245,13 +245,15 @@ def quadrature(at, x, p, edge, side, mean, sd, node, log_weight):
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
 def edge_slope(at, x, edge, side):
-    """Derivative of the log density if the whole edge moves up."""
-    slope, scale = 0.0, math.exp(-at[2])
+    """Derivatives of the log density if the edge moves up, in its level and its growth."""
+    level, growth, scale = 0.0, 0.0, math.exp(-at[2])
     for i in range(len(x)):
         u = side * (edge[i] - at[0] - at[1] * x[i]) * scale
         if side != 0 and u < FAR:
-            slope -= side * scale * log_normal_cdf(u)[1]
-    return slope
+            slope = -side * scale * log_normal_cdf(u)[1]
+            level += slope
+            growth += slope * x[i]
+    return level, growth
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
