@@ -17,9 +17,9 @@ from scipy.special import log_ndtr
 
 from bayes_compute.changepoint import undisclosed
 from bayes_compute.changepoint.dates import era_year
+from bayes_compute.changepoint.normal_cdf import LOG_2_PI
 from bayes_compute.changepoint.statistics import CAPACITY_YEAR, REFERENCE_YEAR
 from bayes_compute.changepoint.thresholds import SIDE
-from bayes_compute.changepoint.truncated import LOG_2_PI
 from bayes_compute.draws import arrays
 from bayes_compute.errors import InputError
 from bayes_compute.observations import Observations

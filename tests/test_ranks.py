@@ -15,6 +15,7 @@ from bayes_compute import calibration, plots
 from bayes_compute.calibration import ranks_of, replicate, simulations
 from bayes_compute.cli import main
 from bayes_compute.executor import Outcome, run
+from bayes_compute.models import regimes
 from bayes_compute.observations import Observations
 from bayes_compute.ranks import N_RANKS, calibration_record, describe, verdict
 
@@ -152,6 +153,14 @@ def test_simulated_systems_keep_the_design_and_the_first_of_more_are_those_of_fe
             simulated, given = getattr(systems, what), getattr(like, what)
             np.testing.assert_array_equal(np.isnan(simulated), np.isnan(given))
         np.testing.assert_array_equal(systems.variance, like.variance)
+
+
+def test_systems_at_which_a_search_for_modes_can_go_astray_have_a_likelihood():
+    """The 63rd table of a calibration: searches begun at the mode of another threshold diverge."""
+    real = bc.Observations.from_systems(bc.load_systems("systems-2022-03"))
+    systems = simulations("regimes", real, 63, seed=1)["regimes-0062"][1]
+    found = regimes.regression(systems)
+    assert found.probability(found.mode).sum() == pytest.approx(1)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import numba as nb
 import numpy as np
 
 from bayes_compute.changepoint.eras import line_posterior
-from bayes_compute.changepoint.truncated import LOG_2_PI
+from bayes_compute.changepoint.normal_cdf import LOG_2_PI
 
 DIY, CLOUD, BESPOKE = range(3)
 N_SUMS = 7  # N, S1, S2, R0, R1, Q, and what does not depend on the line

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy.special import xlogy
 
-from bayes_compute.changepoint import coexistence, truncated, truncated_normal
+from bayes_compute.changepoint import coexistence, truncated_normal
 from bayes_compute.changepoint.coexistence import BESPOKE, CLOUD, DIY
 from bayes_compute.changepoint.eras import line_posterior
+from bayes_compute.changepoint.normal_cdf import LOG_2_PI
 from bayes_compute.changepoint.parameter_lines import ParameterLines
 from bayes_compute.changepoint.regime_prior import RegimeHyperparameters
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR
@@ -193,4 +194,4 @@ def _line(sums: np.ndarray, level_sd: float, growth_sd: float) -> tuple[np.ndarr
 
 
 def _log_normal(value, mean, variance):
-    return -0.5 * ((value - mean) ** 2 / variance + np.log(variance) + truncated.LOG_2_PI)
+    return -0.5 * ((value - mean) ** 2 / variance + np.log(variance) + LOG_2_PI)

@@ -14,7 +14,7 @@ import numba as nb
 import numpy as np
 
 from bayes_compute.changepoint.coexistence import BESPOKE, CLOUD, DIY
-from bayes_compute.changepoint.truncated import LOG_2_PI
+from bayes_compute.changepoint.normal_cdf import LOG_2_PI
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)

@@ -80,18 +80,18 @@ def scan(x, p, threshold, above, first, mean, sd):
                             hessian[j, i] = 0.0
                             for c in range(i + 1):
                                 hessian[j, i] += factor[j, c] * factor[i, c]
+                    added = xs[before:m], ps[before:m], edge[before:m]
                     new = value + log_det(factor)
-                    for i in range(before, m):
-                        new += add_curvature(at, xs[i], ps[i], edge[i], side, gradient, hessian)
+                    new += add_curvature(at, *added, side, gradient, hessian)
                     near = cholesky(hessian, factor)
                     if near:
                         decrement = solve(factor, gradient, step)
                         near = decrement < 0.1
                         value = new + 0.5 * decrement - log_det(factor)
                         in_edge += edge_slope(at, xs[before:m], edge[before:m], side)[0]
-                        at += step
+                        if decrement < 1.0:  # otherwise it may lead astray
+                            at += step
                 if m > before and not near:
-                    at[:] = line[h, k, g + 1] if g < n_cells - 1 else mean[k]
                     value = laplace(at, xs[:m], ps[:m], edge[:m], side, mean[k], sd[k], factor)
                     in_edge = edge_slope(at, xs[:m], edge[:m], side)[0]
                     solved = m

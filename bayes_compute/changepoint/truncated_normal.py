@@ -7,7 +7,7 @@
 import numpy as np
 from scipy.special import log_ndtr, ndtri_exp
 
-from bayes_compute.changepoint.truncated import LOG_2_PI
+from bayes_compute.changepoint.normal_cdf import LOG_2_PI
 
 
 def moments(mu, log_sd, edge, side: float) -> tuple[np.ndarray, np.ndarray]:

@@ -10,13 +10,7 @@ import math
 import numba as nb
 import numpy as np
 
-from bayes_compute.changepoint.truncated import (
-    FAR,
-    LOG_2_PI,
-    LOWEST,
-    log_normal_cdf,
-    normal_cdf,
-)
+from bayes_compute.changepoint.normal_cdf import LOG_2_PI, log_normal_cdf
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
@@ -34,17 +28,13 @@ def log_density(flop, mean, slope, noise, mu, sd, edge, side):
         above it, 0 for no edge.
     """
     total = noise + slope * slope * sd * sd
-    z, inside = flop - mean, 1.0  # the truncation, in as few logarithms as will do
-    value = -0.5 * (z * z / total + LOG_2_PI)
+    z = flop - mean
+    value = -0.5 * (z * z / total + LOG_2_PI + math.log(total))
     if side != 0:
         middle = mu + slope * sd * sd * z / total
         given = side * (edge - middle) / (sd * math.sqrt(noise / total))
         alone = side * (edge - mu) / sd
-        if min(given, alone) < LOWEST:
-            value += log_normal_cdf(given)[0] - log_normal_cdf(alone)[0]
-        elif min(given, alone) < FAR:
-            inside = normal_cdf(given) / normal_cdf(alone)
-    value += math.log(inside / math.sqrt(total))
+        value += log_normal_cdf(given)[0] - log_normal_cdf(alone)[0]
     return value
 
 

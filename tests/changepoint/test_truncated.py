@@ -59,27 +59,6 @@ def at_mode(case: Systems, start=None) -> tuple[float, np.ndarray, np.ndarray]:
     return value, at, factor
 
 
-# The normal distribution function
-
-
-RANGES = {"tail": (-1000, -30), "middle": (-30, 3), "close to one": (3, 37)}
-
-
-@pytest.mark.parametrize("where", RANGES)
-def test_log_normal_cdf_is_that_of_scipy(where):
-    z = np.linspace(*RANGES[where], 971)
-    found = [truncated.log_normal_cdf(each)[0] for each in z]
-    np.testing.assert_allclose(found, special.log_ndtr(z), rtol=1e-12, atol=0)
-
-
-@pytest.mark.parametrize("where", RANGES)
-def test_derivative_of_log_normal_cdf_is_the_ratio_of_mills(where):
-    z = np.linspace(*RANGES[where], 971)
-    found = [truncated.log_normal_cdf(each)[1] for each in z]
-    expected = np.sqrt(2 / np.pi) / special.erfcx(-z / np.sqrt(2))
-    np.testing.assert_allclose(found, expected, rtol=1e-12, atol=0)
-
-
 # The density of a line
 
 
@@ -135,7 +114,9 @@ def test_curvature_is_that_of_the_log_density(case, point):
 
     Those of ``z^2 = exp(-2 log sd)`` double with each order, so that differences leave out
     ``step^4 / 30`` times 32 or 64 of it, and as much across axes; rounding adds 1e-16 of values
-    over the step. Both are 1e-12 times the sum of what derivatives go with, or a few of it.
+    over the step. Both are 1e-12 times the sum of what derivatives go with, or a few of it. The
+    slope of the distribution function is within 1e-12 of its own, of which four with weights that
+    sum to 18 / 12 stand over the step.
     """
     at, gradient, hessian = POINTS[point], np.empty(3), np.empty((3, 3))
     truncated.curvature(at, *case, gradient, hessian)
@@ -153,7 +134,9 @@ def test_curvature_is_that_of_the_log_density(case, point):
     size = 10 + np.sum(1 + ((case.p - mu) / sd) ** 2 + (case.side * (case.edge - mu) / sd) ** 2)
     assert np.all(np.abs(gradient - expected) * scale < 1e-11 * size)
     lower = np.tril_indices(3)
-    assert np.all((np.abs(hessian - second) * scale * scale[:, None])[lower] < 1e-11 * size)
+    of_slope = len(case.x) * 18 / 12 * 1e-12 / 1e-3 * (1 + np.abs(case.x).max(initial=0) / 10) ** 2
+    error = np.abs(hessian - second) * scale * scale[:, None]
+    assert np.all(error[lower] < 1e-11 * size + of_slope)
 
 
 def test_edge_slope_is_the_derivative_in_an_edge_that_moves(case):
