@@ -1,8 +1,8 @@
 """Log of the standard normal distribution function, which most of the time of truncation goes to.
 
 From a table: between nodes a quintic polynomial that has the value and two derivatives of both
-ends (Hermite interpolation), in a tenth of the time of exponential and error function. With nodes
-1/32 apart it is within 1e-13 of the function, or of its size; its derivative is that of the
+ends (Hermite interpolation), in half the time of exponential and error function. With nodes 1/32
+apart it is within 1e-13 of the function, or of its size; its derivative is that of the
 polynomial, within 1e-10.
 """
 
@@ -40,6 +40,8 @@ def log_normal_cdf(z):
     """Log of the standard normal distribution function, and its derivative."""
     if z >= FAR:
         return 0.0, 0.0
+    if math.isnan(z):  # it has no place in the table
+        return z, z
     if z < LOWEST:  # asymptotic series of Mills' ratio, Abramowitz & Stegun 26.2.12
         a = 1 / (z * z)
         series = 1 - a * (1 - a * (3 - a * (15 - a * (105 - a * 945))))

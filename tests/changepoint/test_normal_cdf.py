@@ -32,3 +32,8 @@ def test_it_has_no_steps_at_nodes():
     middle = found(nodes)[1]
     assert np.all(np.abs(after[0] - before[0] - 2e-6 * middle) < 1e-11 + 3e-13)
     assert np.all(np.abs(after[1] - before[1]) < 2e-6 + 1e-10)
+
+
+def test_what_is_no_number_stays_none():
+    assert np.all(np.isnan(found([np.nan])))
+    np.testing.assert_array_equal(found([np.inf]), 0.0)
