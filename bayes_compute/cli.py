@@ -3,6 +3,7 @@
 What is heavy is imported inside the commands, so that ``--help`` answers at once.
 """
 
+import os
 import sys
 from io import TextIOWrapper
 from pathlib import Path
@@ -49,6 +50,8 @@ def main(arguments: list[str] | None = None) -> None:
     arguments : list of str, optional
         ``sys.argv[1:]`` by default.
     """
+    # Before NumPy is imported: matrices are small here, and idle threads of OpenBLAS spin.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             # A terminal that lacks "→" gets its code, which is also what JSON calls it.

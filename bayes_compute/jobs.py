@@ -121,9 +121,9 @@ def _report_into(
 ) -> None:
     """Fit systems, compare with other priors and ``published`` figures, project, write all of it.
 
-    What the answer does not wait for is done in a process beside this one: the comparisons and the
-    projection, if every ceiling is kept from an earlier run; otherwise most of the ceilings, since
-    compiling takes longest then, and two processes would compile the same.
+    What the answer does not wait for is done in a process beside this one: the comparisons, from
+    the start, and the projection, if every ceiling is kept from an earlier run; otherwise most of
+    the ceilings, since compiling takes longest then, and two processes would compile the same.
     """
     from bayes_compute.answer import answer
     from bayes_compute.beside import Beside
@@ -146,14 +146,13 @@ def _report_into(
                 return partial(_compared, model, of, **given)
             return beside.submit(_compared, model, of, **given | {"progress": False}).result
 
+        other = later(published, flat_dates) if published is not None else None
+        flat = None if flat_dates else later(observations, True)
         posterior = fit(model, observations, flat_dates=flat_dates, **settings)
         of_fit = posterior, horizon, assume, settings["seed"]
         projected = None if to_fit else beside.submit(_projected, *of_fit)
-        flat = other = None
-        if published is not None:
-            other = later(published, flat_dates)
-        if "transition_year" in posterior["posterior"] and not flat_dates:
-            flat = later(observations, True)
+        if "transition_year" not in posterior["posterior"]:
+            flat = None
         write_report(
             posterior, out, flat and partial(_or_failure, flat), systems,
             other and partial(_or_failure, other),
