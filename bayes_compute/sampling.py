@@ -148,7 +148,7 @@ def _constrain(model: Any):
         every = []
         for values, variable in zip(found, one, strict=True):  # constants lack leading dimensions
             shape = values.shape[values.ndim - variable.ndim :]
-            every.append(np.broadcast_to(values, (*leading, *shape)))
+            every.append(np.array(np.broadcast_to(values, (*leading, *shape))))  # to write to
         return every
 
     return constrain

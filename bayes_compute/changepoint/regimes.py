@@ -235,7 +235,7 @@ class ThresholdRegimes:
         """What functions of the core take after the hyperparameters, by name."""
         o, seen, given = self.observations, self.with_flop, self.imputation
         place = np.searchsorted(seen, given.unknown)
-        excess = o.log10_parameters[seen] - self.expected[:, seen]
+        excess = np.ascontiguousarray(o.log10_parameters[seen] - self.expected[:, seen])
         excess[:, place] = 0.0
         kinds, _ = self.alike
         above = self.above[np.ix_(kinds, seen)].astype(int)
