@@ -2,19 +2,24 @@
 
 import multiprocessing
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from multiprocessing.connection import Connection
 from typing import Any
+
+
+class _LostError(Exception):
+    """The other process has ended."""
 
 
 class Beside:
     """Another process, which works through what it is given in order, and is silent.
 
     Leaving the context ends it, whatever it is at. If the system ends it, for want of memory say,
-    the work is done in this process.
+    the work is done in this process, by who waits for it.
     """
 
     def __enter__(self) -> "Beside":
@@ -31,18 +36,36 @@ class Beside:
         self._process.kill()
         self._queue.shutdown(cancel_futures=True)
 
-    def submit(self, work: Callable, *args: Any, **kwargs: Any) -> Future:
-        """Have ``work(*args, **kwargs)`` done; all of it, and the result, must be picklable."""
-        return self._queue.submit(self._ask, work, args, kwargs)
+    def submit(self, work: Callable, *args: Any, **kwargs: Any) -> Callable[[], Any]:
+        """Have ``work(*args, **kwargs)`` done; all of it, and the result, must be picklable.
+
+        Returns
+        -------
+        function
+            Waits for the result, and returns it.
+        """
+        asked = self._queue.submit(self._ask, work, args, kwargs)
+
+        def result() -> Any:
+            try:
+                return asked.result()
+            except _LostError:
+                if self._left:
+                    raise
+                return work(*args, **kwargs)
+
+        return result
 
     def _ask(self, work: Callable, args: tuple, kwargs: dict) -> Any:
+        answer = None
         try:
             self._pipe.send((work, args, kwargs))
-            done, found = self._pipe.recv()
+            answer = self._pipe.recv()
         except (EOFError, OSError):
-            if self._left:
-                raise
-            return work(*args, **kwargs)
+            pass  # and let go of it: it holds the buffer that was to be sent
+        if answer is None:
+            raise _LostError
+        done, found = answer
         if not done:
             raise found
         return found
@@ -50,11 +73,12 @@ class Beside:
 
 def _serve(pipe: Connection) -> None:
     """Do what comes through a pipe until its other end is closed."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the other is interrupted, and ends this one
     with open(os.devnull, "w", encoding="utf-8") as sys.stderr:  # the terminal is the other's
         while True:
             try:
                 work, args, kwargs = pipe.recv()
-            except (EOFError, KeyboardInterrupt):
+            except EOFError:
                 return
             try:
                 answer = True, work(*args, **kwargs)

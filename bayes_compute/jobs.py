@@ -129,11 +129,12 @@ def _report_into(
     from bayes_compute.beside import Beside
     from bayes_compute.ceilings.kept import fit_each, missing
     from bayes_compute.inference import fit
+    from bayes_compute.posterior import script
     from bayes_compute.report import write_report
     from bayes_compute.results_folder import read_record
 
     say = tell if settings["progress"] else lambda *_: None
-    as_of = observations.source["as_of"]
+    as_of, dated = observations.source["as_of"], len(script(model).TRANSITIONS) > 0
     with Beside() as beside:
         to_fit = missing(as_of)
         n_there = len(to_fit) - len(to_fit) // 4
@@ -144,15 +145,13 @@ def _report_into(
             given = {"flat_dates": flat_dates, **settings}
             if to_fit:
                 return partial(_compared, model, of, **given)
-            return beside.submit(_compared, model, of, **given | {"progress": False}).result
+            return beside.submit(_compared, model, of, **given | {"progress": False})
 
         other = later(published, flat_dates) if published is not None else None
-        flat = None if flat_dates else later(observations, True)
+        flat = later(observations, True) if dated and not flat_dates else None
         posterior = fit(model, observations, flat_dates=flat_dates, **settings)
         of_fit = posterior, horizon, assume, settings["seed"]
         projected = None if to_fit else beside.submit(_projected, *of_fit)
-        if "transition_year" not in posterior["posterior"]:
-            flat = None
         write_report(
             posterior, out, flat and partial(_or_failure, flat), systems,
             other and partial(_or_failure, other),
@@ -164,7 +163,7 @@ def _report_into(
 
         def project():
             found = projected or beside.submit(_projected, *of_fit)
-            for name, group in found.result().items():
+            for name, group in found().items():
                 posterior[name] = group
             return posterior
 

@@ -4,11 +4,12 @@ import math
 import os
 import signal
 import time
+from concurrent.futures import CancelledError
 
 import pytest
 
 import bayes_compute as bc
-from bayes_compute.beside import Beside
+from bayes_compute.beside import Beside, _LostError
 
 
 def refuse():
@@ -25,32 +26,48 @@ def where(ended: int) -> int:
 def test_work_is_done_there_in_order():
     with Beside() as beside:
         there, root = beside.submit(os.getpid), beside.submit(math.sqrt, 9.0)
-        assert root.result() == 3
-        assert there.done()
-        assert there.result() not in (os.getpid(), os.getppid())
+        assert root() == 3
+        assert there() not in (os.getpid(), os.getppid())
 
 
 def test_an_exception_comes_back_with_what_it_holds():
     with Beside() as beside:
         with pytest.raises(bc.NotConverged, match="no") as found:
-            beside.submit(refuse).result()
+            beside.submit(refuse)()
         assert found.value.diagnostics == {"worst_r_hat": 2}
         assert "in refuse" in found.value.__notes__[0]
-        assert beside.submit(abs, -1).result() == 1
+        assert beside.submit(abs, -1)() == 1
 
 
 def test_work_is_done_here_if_the_system_ends_the_other():
     with Beside() as beside:
-        assert beside.submit(where, os.getpid()).result() == os.getpid()
-        assert beside.submit(os.getpid).result() == os.getpid()
+        assert beside.submit(where, os.getpid())() == os.getpid()
+        assert beside.submit(os.getpid)() == os.getpid()
 
 
 def test_leaving_ends_whatever_it_is_at():
     start = time.perf_counter()
     with Beside() as beside:
-        assert beside.submit(abs, -1).result() == 1
+        assert beside.submit(abs, -1)() == 1
         asleep, never = beside.submit(time.sleep, 300), beside.submit(abs, -1)
     assert time.perf_counter() - start < 60
-    with pytest.raises((EOFError, OSError)):
-        asleep.result()
-    assert never.cancelled()
+    for result in (asleep, never):
+        with pytest.raises((_LostError, CancelledError)):
+            result()
+
+
+def test_an_interrupt_is_for_this_process():
+    with Beside() as beside:
+        there = beside.submit(os.getpid)()
+        asleep = beside.submit(time.sleep, 1)
+        os.kill(there, signal.SIGINT)
+        asleep()
+        assert beside.submit(os.getpid)() == there
+
+
+def test_lost_work_that_nobody_waits_for_is_not_done(tmp_path):
+    with Beside() as beside:
+        lost = beside.submit(where, os.getpid())
+        beside.submit((tmp_path / "done").touch)
+        assert lost() == os.getpid()
+    assert not (tmp_path / "done").exists()

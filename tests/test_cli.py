@@ -71,7 +71,7 @@ class Here(Beside):
             found.set_result(work(*args, **kwargs))
         except Exception as error:
             found.set_exception(error)
-        return found
+        return found.result
 
 
 @pytest.fixture
