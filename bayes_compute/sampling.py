@@ -15,11 +15,14 @@ import pymc as pm
 import xarray as xr
 from nutpie.compiled_pyfunc import from_pyfunc
 from pymc.blocking import DictToArrayBijection
+from pymc.distributions.distribution import SymbolicRandomVariable
 from pytensor.compile.maker import function
 from pytensor.compile.mode import NUMBA, Mode
-from pytensor.graph.replace import vectorize_graph
+from pytensor.graph.replace import graph_replace, vectorize_graph
+from pytensor.graph.traversal import toposort
 from pytensor.link.numba.dispatch.basic import numba_njit
 from pytensor.link.numba.linker import NumbaLinker
+from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.type import tensor
 
 PRIOR_DRAWS = 4000
@@ -47,11 +50,14 @@ class CompiledDensity:
     """
 
     def __init__(self, model: pm.Model):
-        compiled: Any = model.logp_dlogp_function(ravel_inputs=True, mode=_COMPILED)
+        start = model.initial_point()  # slow: asked for once
+        compiled: Any = model.logp_dlogp_function(
+            initial_point=start, ravel_inputs=True, mode=_COMPILED
+        )
         self._function = compiled._pytensor_function.vm.jit_fn  # stateless: threads share it
         self._data = [variable.name for variable in compiled._pytensor_function.get_shared()]
-        self._start = DictToArrayBijection.map(model.initial_point())
-        self._model, self._constrain = model, _constrain(model)
+        self._start = DictToArrayBijection.map(start)
+        self._model, self._constrain = model, _constrain(model, start)
 
     def log_density(self, points: np.ndarray, data: Mapping[str, np.ndarray]) -> np.ndarray:
         """Log density of unconstrained points (m, n), shape (m,), with the Jacobian's in it."""
@@ -127,10 +133,9 @@ class CompiledDensity:
         return posterior, sampled["sample_stats"].to_dataset()
 
 
-def _constrain(model: Any):
+def _constrain(model: Any, start: dict[str, np.ndarray]):
     """Compile what takes points, shape (chain, draw, n), to the model's variables."""
     value = model.continuous_value_vars
-    start = model.initial_point()
     shapes = [np.shape(start[variable.name]) for variable in value]
     part = [
         tensor(variable.name, dtype=variable.dtype, shape=(None, None, *shape))
@@ -145,13 +150,18 @@ def _constrain(model: Any):
         leading = points.shape[:2]
         flat = zip(np.split(points, ends[:-1], axis=2), shapes, strict=True)
         found: Any = constrained(*(piece.reshape(*leading, *shape) for piece, shape in flat))
-        every = []
-        for values, variable in zip(found, one, strict=True):  # constants lack leading dimensions
-            shape = values.shape[values.ndim - variable.ndim :]
-            every.append(np.array(np.broadcast_to(values, (*leading, *shape))))  # to write to
-        return every
+        return _led(found, one, leading)
 
     return constrain
+
+
+def _led(found: list[np.ndarray], one: list, leading: tuple[int, ...]) -> list[np.ndarray]:
+    """Values of variables with leading dimensions, which constants lack."""
+    every = []
+    for values, variable in zip(found, one, strict=True):
+        shape = values.shape[values.ndim - variable.ndim :]
+        every.append(np.array(np.broadcast_to(values, (*leading, *shape))))  # to write to
+    return every
 
 
 def unconstrained(model: Any, draws: xr.Dataset) -> np.ndarray:
@@ -199,10 +209,25 @@ def prior_draws(model: pm.Model, seed: int, n: int = PRIOR_DRAWS) -> xr.Dataset:
     xarray.Dataset
         One chain of n draws.
     """
-    variables = [model[name] for name in names(model)]
-    drawn = pm.draw(variables, n, random_seed=seed, mode=_ONCE)
-    lead = (1,) if n > 1 else (1, 1)  # one draw comes without a dimension
-    return _labelled(model, [np.reshape(values, lead + np.shape(values)) for values in drawn])
+    one: Any = [model[name] for name in names(model)]
+    spelt_out: dict = {}  # zero sums and the like, which PyMC keeps as functions of what is drawn
+    for hidden in model.free_RVs:
+        if isinstance(hidden.owner.op, SymbolicRandomVariable):
+            within = hidden.owner.op.fgraph.bind(hidden.owner.inputs)
+            spelt_out[hidden] = within[hidden.owner.outputs.index(hidden)]
+    if spelt_out:
+        one = graph_replace(one, spelt_out)
+    many: dict = {}  # all draws at once: each random variable with one dimension more, in front
+    node: Any
+    for node in toposort(one):
+        if isinstance(node.op, RandomVariable):
+            rng, size, *given = node.inputs
+            rv: Any = node.outputs[1]
+            shape = node.op._infer_shape(size, given)[: rv.ndim - node.op.ndim_supp]
+            given = vectorize_graph(given, many) if many else given
+            many[rv] = node.op.make_node(rng, (n, *shape), *given).outputs[1]
+    drawn: Any = pm.draw(vectorize_graph(one, many), random_seed=seed, mode=_ONCE)
+    return _labelled(model, _led(drawn, one, (1, n)))
 
 
 def names(model: pm.Model) -> list[str]:

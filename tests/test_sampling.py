@@ -1,0 +1,42 @@
+"""Sampling: what is drawn from a model's prior."""
+
+import numpy as np
+import pymc as pm
+import pytensor.tensor as pt
+import pytest
+
+from bayes_compute.sampling import names, prior_draws
+
+
+def hierarchy() -> pm.Model:
+    """Every kind of dependence: none, of scalars, of vectors, hidden, and of vectors on vectors."""
+    with pm.Model(coords={"era": ["a", "b", "c"], "side": ["low", "high"]}) as model:
+        mean = pm.Normal("mean", 0.3, 0.1)
+        sd = pm.LogNormal("sd", -1.0, 0.5)
+        each = pm.Normal("each", mean, sd, dims="era")
+        pm.ZeroSumNormal("contrast", sigma=sd, dims="era")
+        share = pm.Dirichlet("share", np.ones(3), dims="era")
+        pm.MvNormal("pair", np.zeros(2), cov=np.array([[1.0, 0.5], [0.5, 2.0]]), dims="side")
+        table = pm.Normal("table", each[:, None], np.array([0.1, 1.0]), dims=("era", "side"))
+        pm.Gamma("rate", pm.math.exp(each), 2.0, dims="era")
+        pm.Deterministic("mixed", (share[:, None] * table).sum(axis=0), dims="side")
+        pm.Deterministic("known", pt.constant([1.0, 2.0]), dims="side")
+    return model
+
+
+@pytest.mark.parametrize("n", [1, 30])
+def test_prior_draws_are_those_that_pymc_draws_one_by_one(n):
+    model, mode = hierarchy(), "FAST_COMPILE"
+    found = prior_draws(model, 5, n)
+    one_by_one = pm.draw([model[name] for name in names(model)], n, random_seed=5, mode=mode)
+    for name, expected in zip(names(model), one_by_one, strict=True):
+        values = found[name].to_numpy()
+        np.testing.assert_allclose(values.reshape(np.shape(expected)), expected, rtol=1e-12)
+        assert values.shape[:2] == (1, n)
+    assert found["table"].dims == ("chain", "draw", "era", "side")
+
+
+def test_the_first_of_many_prior_draws_are_those_of_fewer():
+    few, many = (prior_draws(hierarchy(), 5, n) for n in (7, 40))
+    for name in few:
+        np.testing.assert_array_equal(few[name], many[name].isel(draw=slice(7)))
