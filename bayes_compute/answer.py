@@ -1,11 +1,12 @@
 """What a fit says, in words."""
 
 from bayes_compute import seed
+from bayes_compute.pair_statistics import GIVEN_SIZE, PAIRS
 from bayes_compute.predictive_checks import verdict
 from bayes_compute.published import describe as published
 from bayes_compute.quoting import sentences
 from bayes_compute.sensitivity import describe as priors
-from bayes_compute.wording import level
+from bayes_compute.wording import level, named
 
 
 def answer(record: dict) -> str:
@@ -24,7 +25,11 @@ def answer(record: dict) -> str:
     lines += ["", *said] if "counts" in record else said
     if "seed" in record:
         lines += ["", seed.describe(record["seed"])]
-    told = [row["text"] for row in record.get("hardware", []) if row["verdict"] != "too few"]
+    told = [
+        row["text"]
+        for row in record.get("hardware", [])
+        if row["verdict"] != "too few" and row["measure"] in (PAIRS, GIVEN_SIZE)
+    ]
     if told:
         lines += ["", "Is it the hardware? Cloud and bespoke systems where the table says more:"]
         lines += [f"  {text}" for text in told]
@@ -60,12 +65,12 @@ def remarks(record: dict) -> list[str]:
             for era, n in record["counts"].items()
         )
         lines.append(f"Systems by where they most probably belong: {', '.join(counts)}")
-    prior = [row["name"] for row in record["quantities"] if row["largely_prior"]]
-    if prior:
-        lines.append(f"Largely set by the prior: {', '.join(prior)}")
-    outside = [row["name"] for row in record["quantities"] if row.get("outside_prior")]
-    if outside:
-        lines.append(f"Outside of the interval of the prior: {', '.join(outside)}")
+    for said, mark in (
+        ("Largely set by the prior", "largely_prior"),
+        ("Outside of the interval of the prior", "outside_prior"),
+    ):
+        marked = [named(record, row["name"]) for row in record["quantities"] if row.get(mark)]
+        lines += [f"{said}: {'; '.join(marked)}"] if marked else []
     return lines
 
 

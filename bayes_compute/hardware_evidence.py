@@ -14,6 +14,7 @@ class Evidence:
     name: str
     of: Callable[[pd.DataFrame], np.ndarray]  # NaN where the table does not say
     says: str
+    unit: str = ""
     is_share: bool = False
 
 
@@ -52,8 +53,8 @@ def _rented_tpu(systems: pd.DataFrame) -> np.ndarray:
 
 EVIDENCE = (
     Evidence("accelerators", _column("hardware_quantity"), "used more accelerators"),
-    Evidence("training time", _column("training_time_hours"), "were trained for longer"),
-    Evidence("training power", _column("training_power_w"), "drew more power in training"),
+    Evidence("training time", _column("training_time_hours"), "were trained for longer", "h"),
+    Evidence("training power", _column("training_power_w"), "drew more power in training", "W"),
     Evidence(
         "systems of the organization",
         _systems_of_organization,

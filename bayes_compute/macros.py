@@ -5,7 +5,7 @@ import re
 from bayes_compute.escaping import comment, escape
 from bayes_compute.keys import key
 from bayes_compute.rounding import texts
-from bayes_compute.wording import BINDING, ends, interval, kind, level, prior_mark, stated
+from bayes_compute.wording import BINDING, ends, interval, kind, level, percent, prior_mark, stated
 
 _DIGITS = ("Zero", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 _ABOUT = r"""% \bcTransitionYearOneTwo, \bcGrowthTwo: median, unit and interval, as quoted; with
@@ -65,7 +65,7 @@ def projection_macros(record: dict) -> str:
         if row["binding"]:
             first = max(row["binding"], key=lambda by: row["binding"][by])
             name = _letters(row["name"])
-            share = escape(f"{100 * row['binding'][first]:.0f} %", "latex")
+            share = escape(percent(row["binding"][first]), "latex")
             lines.append(_macro(f"{name}Binding", BINDING[first], row["key"]))
             lines.append(_macro(f"{name}BindingShare", share, row["key"]))
     return _ABOUT + "\n".join(lines) + "\n"

@@ -11,6 +11,7 @@ import xarray as xr
 
 from bayes_compute.era_probability import era_probability
 from bayes_compute.summaries import summary
+from bayes_compute.wording import percent
 
 TABLE = "systems-2022-03"
 COUNTS = {"DIY": 18, "cloud": 74, "bespoke": 14}
@@ -102,5 +103,5 @@ def describe(found: dict[str, Any]) -> str:
         f"{max(row[era] for era in COUNTS):.2f})"
         for row in found["borderline"]
     )
-    lines.append(f"  borderline (less than {_CERTAIN:.0%} certain): {names or 'none'}")
+    lines.append(f"  borderline (less than {percent(_CERTAIN)} certain): {names or 'none'}")
     return "\n".join(lines)

@@ -21,6 +21,7 @@ from bayes_compute.pair_statistics import (
     Group,
     Statistic,
 )
+from bayes_compute.wording import percent
 
 PROB = 0.9
 """Probability of the bootstrap intervals."""
@@ -88,6 +89,38 @@ def hardware_check(dt: xr.DataTree, systems: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
+def tables(rows: list[dict]) -> str:
+    """What :func:`hardware_check` found, as two tables in Markdown: of numbers, and of shares.
+
+    Parameters
+    ----------
+    rows : list of dict
+        Its rows.
+    """
+    found = {(row["evidence"], row["measure"]): row for row in rows}
+    heads = {
+        False: "bespoke has more, of pairs | of pairs within a year | rank correlation with "
+        "bespoke given date | given date and parameters",
+        True: "bespoke minus cloud, of pairs | of pairs within a year",
+    }
+    parts = []
+    for is_share, measures in ((False, NUMBERS), (True, SHARES)):
+        each = [evidence for evidence in EVIDENCE if evidence.is_share is is_share]
+        lines = [f"| {'share' if is_share else 'median'} | systems | cloud | bespoke | "]
+        lines[0] += f"{heads[is_share]} |"
+        lines.append("|---" * (4 + len(measures)) + "|")
+        for evidence in each:
+            of = [found[evidence.name, measure] for measure in measures]
+            typical = (_typical(evidence, of[0], regime) for regime in ("cloud", "bespoke"))
+            cells = [evidence.name, str(of[0]["n"]), *typical]
+            for row in of:
+                few, unsure = (row["verdict"] == said for said in ("too few", "cannot tell"))
+                cells.append("too few systems" if few else _found(row) + "; cannot tell" * unsure)
+            lines.append(f"| {' | '.join(cells)} |")
+        parts.append("\n".join(lines))
+    return "\n\n".join(parts)
+
+
 def _after_the_cloud(
     dt: xr.DataTree, systems: pd.DataFrame
 ) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
@@ -153,19 +186,34 @@ def _row(
     return row | {"text": _text(evidence, row)}
 
 
+def _found(row: dict) -> str:
+    return f"{row['statistic']:.2f} ({row['lower']:.2f} to {row['upper']:.2f})"
+
+
+def _typical(evidence: Evidence, row: dict, regime: str) -> str:
+    """Share or median of one regime, with its unit."""
+    if pd.isna(row[regime]):
+        return "none"
+    if evidence.is_share:
+        return percent(row[regime])
+    return f"{row[regime]:,.0f} {evidence.unit}".rstrip()
+
+
 def _text(evidence: Evidence, row: dict) -> str:
     said = f"{evidence.name} ({row['n']} systems): "
     if row["verdict"] == "too few":
         return f"{said}{row['measure']}: too few systems to tell"
-    found = f"{row['statistic']:.2f} ({row['lower']:.2f} to {row['upper']:.2f})"
+    found = _found(row)
     when = " published within a year of each other" if row["measure"] == WITHIN else ""
     if evidence.is_share:
-        both = f"{row['bespoke']:.0%} of bespoke and {row['cloud']:.0%} of cloud systems"
+        both = f"{_typical(evidence, row, 'bespoke')} of bespoke and "
+        both += f"{_typical(evidence, row, 'cloud')} of cloud systems"
         said += f"{evidence.says.format(both)}; difference{' of those' + when if when else ''} "
         said += found
     elif row["measure"] in (PAIRS, WITHIN):
         said += f"bespoke systems {evidence.says} in {found} of pairs{when}; "
-        said += f"medians {row['bespoke']:,.0f} for bespoke, {row['cloud']:,.0f} for cloud"
+        said += f"medians {_typical(evidence, row, 'bespoke')} for bespoke, "
+        said += f"{_typical(evidence, row, 'cloud')} for cloud"
     else:
         given = row["measure"].removeprefix("rank correlation ")
         said += f"rank correlation with the probability of bespoke, {given}, {found}"

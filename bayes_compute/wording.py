@@ -114,16 +114,26 @@ def binding(row: dict) -> str:
     """What sets a projected system in most draws, and in how many nothing new does."""
     text = ""
     if row["unchanged"] > 0.005:
-        text = f", in {row['unchanged']:.0%} of draws still that of today"
+        text = f", in {percent(row['unchanged'])} of draws still that of today"
     if row["binding"]:
         (first, most), (second, next_most), *_ = sorted(
             row["binding"].items(), key=lambda item: -item[1]
         )
         new = "a new one is set" if split(row["name"])[0] == "record" else "set"
-        text += (
-            f"; {new} by {BINDING[first]} in {most:.0%}, by {BINDING[second]} in {next_most:.0%}"
-        )
+        text += f"; {new} by {BINDING[first]} in {percent(most)}, by {BINDING[second]} in "
+        text += percent(next_most)
     return text
+
+
+def percent(share: float) -> str:
+    """A share as ``59 %``."""
+    return f"{100 * share:.0f} %"
+
+
+def named(record: dict, name: str) -> str:
+    """A quantity within a sentence, as ``mean growth of eras (growth_mean)``."""
+    subject = _subject(record, *split(name))
+    return name if subject == name else f"{subject[0].lower()}{subject[1:]} ({name})"
 
 
 def split(name: str) -> tuple[str, str]:

@@ -197,7 +197,7 @@ def test_report_answers_in_words(command, fake_fit, csv, tmp_path):
     assert "mine.csv" in out
     assert re.search(r"^The transition from era 1 to era 2: 2000\.\d \(90 % eq", out, re.M)
     assert len(re.findall(r"^Growth in era [123]: .* OOM/year .*×.* months", out, re.M)) == 3
-    assert "Largely set by the prior: growth_mean" in out
+    assert "Largely set by the prior: mean growth of eras (growth_mean)" in out
     assert out.count("Selection floor at ") == 2
     assert re.search(rf"Everything is in {re.escape(str(tmp_path / 'out'))}; \d+ s", out)
     assert read_record(tmp_path / "out")["model"] == "three_eras"

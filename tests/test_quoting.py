@@ -87,18 +87,18 @@ def test_json_rows_carry_their_key():
         (
             "record[2030]",
             "The record by the end of 2030: 10^28.0 FLOP (90 % equal-tailed interval 10^27.4 to "
-            "10^28.8); a new one is set by the longest useful run in 40%, by demand alone in 30%",
+            "10^28.8); a new one is set by the longest useful run in 40 %, by demand alone in 30 %",
         ),
         (
             "frontier[2030]",
             "What the top 5 % exceed of the systems of 2030: 10^28.0 FLOP (90 % equal-tailed "
-            "interval 10^27.4 to 10^28.8); set by the longest useful run in 40%, by demand alone "
-            "in 30%",
+            "interval 10^27.4 to 10^28.8); set by the longest useful run in 40 %, by demand alone "
+            "in 30 %",
         ),
         (
             "typical[2030]",
             "A typical system of 2030: 10^28.0 FLOP (90 % equal-tailed interval 10^27.4 to "
-            "10^28.8); set by the longest useful run in 40%, by demand alone in 30%",
+            "10^28.8); set by the longest useful run in 40 %, by demand alone in 30 %",
         ),
     ],
 )
@@ -111,7 +111,7 @@ def test_a_projection_is_quoted_with_what_binds(name, expected):
 
 def test_a_record_that_may_stand_says_so():
     made_up = record(projections=[projected(unchanged=0.31)])
-    assert "), in 31% of draws still that of today; a new one is set by" in (
+    assert "), in 31 % of draws still that of today; a new one is set by" in (
         sentences(made_up, "record")
     )
 

@@ -1,3 +1,4 @@
+import re
 from itertools import product
 
 import numpy as np
@@ -9,7 +10,8 @@ from scipy.stats import spearmanr
 from bayes_compute import pair_statistics, validation
 from bayes_compute.errors import InputError
 from bayes_compute.hardware_evidence import EVIDENCE
-from bayes_compute.validation import hardware_check
+from bayes_compute.strict_json import plain
+from bayes_compute.validation import hardware_check, tables
 
 DIY, CLOUD, BESPOKE = range(3)
 WITHIN = "pairs within a year"
@@ -133,6 +135,29 @@ def test_regimes_that_hardware_tells_apart():
     turned = made_up(era, hardware_quantity=np.where(era == BESPOKE, 8.0, 1024.0))
     row = row_of(hardware_check(*turned), "accelerators")
     assert (row.statistic, row.verdict) == (0, "cloud more")
+
+
+def test_tables_hold_every_comparison_and_say_what_is_open():
+    era = np.array([CLOUD, BESPOKE] * 10)
+    fit, systems = made_up(
+        era,
+        hardware_quantity=np.where(era == BESPOKE, 1024.0, 8.0),
+        training_time_hours=np.tile([1.0, 1.0, 2.0, 2.0], 5),
+    )
+    rows = [plain(row) for row in hardware_check(fit, systems).to_dict(orient="records")]
+    numbers, shares = tables(rows).split("\n\n")
+    accelerators, time, power, *_ = numbers.splitlines()[2:]
+    assert accelerators.startswith("| accelerators | 20 | 8 | 1,024 | 1.00 (1.00 to 1.00) | ")
+    assert re.match(
+        r"\| training time \| 20 \| [12] h \| [12] h \| 0\.50 \(.*?\); cannot tell", time
+    )
+    assert power == "| training power | 0 | none | none |" + " too few systems |" * 4
+    for part in (numbers, shares):
+        assert len({line.count("|") for line in part.splitlines()}) == 1, (
+            "one row is as wide as another"
+        )
+    said = sum(part.count("(") + part.count("too few") for part in (numbers, shares))
+    assert said == len(rows)
 
 
 def test_regimes_that_hardware_does_not_tell_apart():

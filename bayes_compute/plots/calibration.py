@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from bayes_compute.plots.canvas import COLOURS, axes_or_new, legend_above, styled
 from bayes_compute.ranks import LEVEL, N_RANKS, passed, verdict
 from bayes_compute.uniformity import band
+from bayes_compute.wording import percent
 
 
 @styled()
@@ -31,7 +32,7 @@ def calibration(ranks: xr.Dataset, ax: Axes | None = None) -> Axes:
     n, share = good.sizes["replication"], np.arange(N_RANKS + 1) / N_RANKS
     inner = share[1:-1]
     fewest, most = band(n, N_RANKS, 1 - LEVEL / len(table))
-    label = f"{1 - LEVEL:.0%} band of all together".replace("%", " %")
+    label = f"{percent(1 - LEVEL)} band of all together"
     edges = {"color": "0.88", "linewidth": 0, "label": label}
     ax.fill_between(inner, fewest / n - inner, most / n - inner, **edges)
     rejected = 0

@@ -7,6 +7,7 @@ from scipy.special import erf
 
 from bayes_compute.plots.canvas import COLOURS, axes_or_new, legend_above, styled
 from bayes_compute.plots.fitted import level_text
+from bayes_compute.wording import percent
 
 _FACTORS = (1, 3, 10, 30, 100, 300, 1000, 10000)
 
@@ -39,7 +40,7 @@ def reading_errors(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
         for share, colour, marker in ((0.5, COLOURS[0], "o"), (0.9, COLOURS[1], "s")):
             within = _within(share, sd, gross, draws["gross_sd"].to_numpy())
             low, middle, high = np.quantile(within, [tail, 0.5, 1 - tail])
-            label = f"{share:.0%} of readings".replace("%", " %") if place == 0 else None
+            label = f"{percent(share)} of readings" if place == 0 else None
             ax.plot([low, high], [place, place], color=colour, linewidth=1.5)
             ax.plot(middle, place, marker, color=colour, markersize=5, label=label)
     ax.set_yticks(range(len(rows)), [name for name, *_ in reversed(rows)])

@@ -197,7 +197,7 @@ def test_what_is_said(projected):
     for year in (2022, 2025, 2026):
         assert f"By the end of {year} it is likely 10^" in text
     assert "By the end of 2023" not in text
-    assert "a new one is set by demand alone in 100%" in text
+    assert "a new one is set by demand alone in 100 %" in text
     assert "in revised data" in text, "ceilings are of a later table"
     assert "Not known by then, so does not bind: power: made up" in text
 
