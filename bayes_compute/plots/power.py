@@ -50,15 +50,16 @@ def power(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
                 label=label,
             )
         band(ax, year, largest_site(posterior, year, series), prob, COLOURS[k], "its trend")
-    ax.scatter(
-        data.planned_year,
-        data.planned_log10_w,
-        s=30,
-        marker=MARKERS[1],
-        facecolors="none",
-        edgecolors=COLOURS[1],
-        label="planned site: not fitted",
-    )
+    if len(data.planned_year):
+        ax.scatter(
+            data.planned_year,
+            data.planned_log10_w,
+            s=30,
+            marker=MARKERS[1],
+            facecolors="none",
+            edgecolors=COLOURS[1],
+            label="planned site: not fitted",
+        )
     limit = ASSUMPTIONS["site_limit"]
     low, high = np.log10(limit.median) + np.log10(limit.factor) * np.array([-1, 1])
     ax.axhspan(low, high, color="0.5", alpha=0.15, linewidth=0)
