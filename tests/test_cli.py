@@ -351,7 +351,7 @@ def test_quote_reads_the_projection_too(command, datatree, no_ceilings, tmp_path
     status, out, _ = command("quote", tmp_path, "record[2030]")
     assert status == 0
     assert out.startswith("The record by the end of 2030: 10^")
-    assert re.search(r" set by .* in \d+%, by .* \[three_eras/record\[2030\]@0{8}-\w{8}\]\n$", out)
+    assert re.search(r" set by .* in \d+ %, by .* \[three_eras/record\[2030\]@0{8}-\w{8}\]\n$", out)
     assert "\\bcRecordTwoZeroThreeZero}" in (tmp_path / "projection_macros.tex").read_text()
 
 
