@@ -17,7 +17,7 @@ from bayes_compute.changepoint.statistics import REFERENCE_YEAR
 from bayes_compute.errors import InputError, NotConverged
 from bayes_compute.gate import diagnose, in_words
 from bayes_compute.groups import in_all_units, per_system, with_drawn
-from bayes_compute.posterior import draw_posterior, eras, script
+from bayes_compute.posterior import TARGET_ACCEPT, draw_posterior, eras, script
 from bayes_compute.provenance import UNITS, prior_text, provenance
 
 _MOST_KEPT = 1e8  # draws of systems: some 4 GB
@@ -84,7 +84,7 @@ def fit(
         "tune": tune,
     }
     if not hasattr(module, "regression"):
-        accept = getattr(module, "TARGET_ACCEPT", 0.8)
+        accept = getattr(module, "TARGET_ACCEPT", TARGET_ACCEPT)
         tree = _sampled_whole(model, module.build(observations), sampler, progress, accept)
         tree.attrs |= provenance(model, observations.source, sampler, prob, module.UNITS)
         return _checked(tree, None, {})

@@ -21,6 +21,7 @@ if TYPE_CHECKING:  # slow to import
     from bayes_compute.sampling import CompiledDensity
 
 
+TARGET_ACCEPT, _CAUTIOUS = 0.8, 0.99  # acceptance that the sampler's steps are adapted to
 _LEAST = 1e-3  # probability of what is left out that is not lowered further
 
 
@@ -74,7 +75,8 @@ def draw_posterior(
     """Draw from the posterior of a model of systems in eras.
 
     Improbable eras take most of the time, so the sampler leaves many out. Draws are then resampled
-    by how much more likely they are with all but the most improbable.
+    by how much more likely they are with all but the most improbable. Where too many draws diverge,
+    as they may if systems are few, they are sampled once more with smaller steps.
 
     Parameters
     ----------
@@ -92,15 +94,19 @@ def draw_posterior(
     without, known = likelihood.SAMPLED_WITHOUT, None
     while True:
         to_sample = likelihood.focused(without, known)
-        sampled, sample_stats = density(model, pm_model).sample(
-            to_sample.data,
-            draws=draws,
-            tune=tune,
-            chains=chains,
-            cores=min(chains, os.process_cpu_count() or 1),
-            seed=seed,
-            progress=progress,
-        )
+        for target_accept in (TARGET_ACCEPT, _CAUTIOUS):
+            sampled, sample_stats = density(model, pm_model).sample(
+                to_sample.data,
+                draws=draws,
+                tune=tune,
+                chains=chains,
+                cores=min(chains, os.process_cpu_count() or 1),
+                seed=seed,
+                progress=progress,
+                target_accept=target_accept,
+            )
+            if sample_stats["diverging"].mean() <= GATE["divergences"]:
+                break
         rng = np.random.default_rng([seed, chains, draws])
         at = hyperparameters(sampled, likelihood.Point)
         to_draw = likelihood.focused(likelihood.DRAWN_WITHOUT, at)

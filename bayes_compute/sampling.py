@@ -74,7 +74,7 @@ class CompiledDensity:
         cores: int,
         seed: int,
         progress: bool,
-        target_accept: float = 0.8,
+        target_accept: float,
     ) -> tuple[xr.Dataset, xr.Dataset]:
         """Sample with nutpie.
 
@@ -130,7 +130,8 @@ class CompiledDensity:
         )
         points = sampled["posterior"]["point"].to_numpy()
         posterior = _labelled(self._model, self._constrain(points))
-        return posterior, sampled["sample_stats"].to_dataset()
+        sample_stats = sampled["sample_stats"].to_dataset()
+        return posterior, sample_stats.assign_attrs(target_accept=target_accept)
 
 
 def _constrain(model: Any, start: dict[str, np.ndarray]):

@@ -20,6 +20,7 @@ from bayes_compute.files import json_bytes
 from bayes_compute.gate import GATE, diagnose
 from bayes_compute.models import one_era, regimes, three_eras
 from bayes_compute.observations import Observations
+from bayes_compute.sampling import CompiledDensity
 from bayes_compute.summary_record import summary_record
 
 SETTINGS = {"draws": 500, "tune": 300, "chains": 4, "seed": 7, "progress": False}
@@ -375,3 +376,24 @@ def test_log_likelihood_of_a_disclosed_system_is_that_of_its_regime(regimes_fit,
     np.testing.assert_allclose(
         found[np.isfinite(o.log10_parameters[known])], density.logpdf(o.log10_flop)[both], rtol=1e-9
     )
+
+
+@pytest.mark.parametrize(("share", "accepted"), [(0.0, 0.8), (0.01, 0.99)])
+def test_draws_that_diverge_are_drawn_anew_with_smaller_steps(
+    observations, monkeypatch, share, accepted
+):
+    sample, tried = CompiledDensity.sample, []
+
+    def diverging(*args, target_accept, **kwargs):
+        tried.append(target_accept)
+        posterior, sample_stats = sample(*args, target_accept=target_accept, **kwargs)
+        if target_accept < 0.9:
+            few = np.arange(sample_stats["diverging"].size) < share * sample_stats["diverging"].size
+            sample_stats["diverging"].data = few.reshape(sample_stats["diverging"].shape)
+        return posterior, sample_stats
+
+    monkeypatch.setattr(CompiledDensity, "sample", diverging)
+    dt = bc.fit("one_era", observations, **SETTINGS)
+    assert tried == [0.8, 0.99][: len(tried)]
+    assert dt["sample_stats"].attrs["target_accept"] == tried[-1] == accepted
+    assert json.loads(dt.attrs["diagnostics"])["divergences"] <= 2
