@@ -70,7 +70,8 @@ def remarks(record: dict) -> list[str]:
         ("Outside of the interval of the prior", "outside_prior"),
     ):
         marked = [named(record, row["name"]) for row in record["quantities"] if row.get(mark)]
-        lines += [f"{said}: {'; '.join(marked)}"] if marked else []
+        between = "; " if "counts" in record else ", "  # words may hold commas
+        lines += [f"{said}: {between.join(marked)}"] if marked else []
     return lines
 
 

@@ -92,21 +92,23 @@ def draw_posterior(
     likelihood = module.regression(observations, flat_dates)  # as `build` does: cached
     shape = (chains, draws)
     without, known = likelihood.SAMPLED_WITHOUT, None
+    target_accept = TARGET_ACCEPT
     while True:
         to_sample = likelihood.focused(without, known)
-        for target_accept in (TARGET_ACCEPT, _CAUTIOUS):
-            sampled, sample_stats = density(model, pm_model).sample(
-                to_sample.data,
-                draws=draws,
-                tune=tune,
-                chains=chains,
-                cores=min(chains, os.process_cpu_count() or 1),
-                seed=seed,
-                progress=progress,
-                target_accept=target_accept,
-            )
-            if sample_stats["diverging"].mean() <= GATE["divergences"]:
-                break
+        sampled, sample_stats = density(model, pm_model).sample(
+            to_sample.data,
+            draws=draws,
+            tune=tune,
+            chains=chains,
+            cores=min(chains, os.process_cpu_count() or 1),
+            seed=seed,
+            progress=progress,
+            target_accept=target_accept,
+        )
+        diverging = float(sample_stats["diverging"].mean())
+        if diverging > GATE["divergences"] and target_accept < _CAUTIOUS:
+            target_accept = _CAUTIOUS
+            continue
         rng = np.random.default_rng([seed, chains, draws])
         at = hyperparameters(sampled, likelihood.Point)
         to_draw = likelihood.focused(likelihood.DRAWN_WITHOUT, at)

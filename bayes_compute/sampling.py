@@ -19,7 +19,7 @@ from pymc.distributions.distribution import SymbolicRandomVariable
 from pytensor.compile.maker import function
 from pytensor.compile.mode import NUMBA, Mode
 from pytensor.graph.replace import graph_replace, vectorize_graph
-from pytensor.graph.traversal import toposort
+from pytensor.graph.traversal import ancestors, toposort
 from pytensor.link.numba.dispatch.basic import numba_njit
 from pytensor.link.numba.linker import NumbaLinker
 from pytensor.tensor.random.op import RandomVariable
@@ -211,6 +211,7 @@ def prior_draws(model: pm.Model, seed: int, n: int = PRIOR_DRAWS) -> xr.Dataset:
         One chain of n draws.
     """
     one: Any = [model[name] for name in names(model)]
+    each = one
     spelt_out: dict = {}  # zero sums and the like, which PyMC keeps as functions of what is drawn
     for hidden in model.free_RVs:
         if isinstance(hidden.owner.op, SymbolicRandomVariable):
@@ -227,7 +228,14 @@ def prior_draws(model: pm.Model, seed: int, n: int = PRIOR_DRAWS) -> xr.Dataset:
             shape = node.op._infer_shape(size, given)[: rv.ndim - node.op.ndim_supp]
             given = vectorize_graph(given, many) if many else given
             many[rv] = node.op.make_node(rng, (n, *shape), *given).outputs[1]
-    drawn: Any = pm.draw(vectorize_graph(one, many), random_seed=seed, mode=_ONCE)
+    together: Any = vectorize_graph(one, many)
+    if any(
+        variable in many or isinstance(getattr(variable.owner, "op", None), SymbolicRandomVariable)
+        for variable in ancestors(together)
+    ):  # such as functions of functions of what is drawn: one after the other, slowly
+        drawn: Any = pm.draw(each, n, random_seed=seed, mode=_ONCE)
+        return _labelled(model, [np.reshape(v, (1, n, *np.shape(v)[n > 1 :])) for v in drawn])
+    drawn = pm.draw(together, random_seed=seed, mode=_ONCE)
     return _labelled(model, _led(drawn, one, (1, n)))
 
 

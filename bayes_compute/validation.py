@@ -27,6 +27,7 @@ PROB = 0.9
 """Probability of the bootstrap intervals."""
 
 RESAMPLES = 1000
+UNSURE = "cannot tell"
 
 
 def hardware_check(dt: xr.DataTree, systems: pd.DataFrame) -> pd.DataFrame:
@@ -99,23 +100,27 @@ def tables(rows: list[dict]) -> str:
     """
     found = {(row["evidence"], row["measure"]): row for row in rows}
     heads = {
-        False: "bespoke has more, of pairs | of pairs within a year | rank correlation with "
-        "bespoke given date | given date and parameters",
-        True: "bespoke minus cloud, of pairs | of pairs within a year",
+        False: "cloud, median | bespoke, median | bespoke has more, of pairs | of pairs within a "
+        "year | rank correlation with bespoke given date | given date and parameters",
+        True: "cloud | bespoke | difference of shares, over pairs | over pairs within a year",
     }
     parts = []
     for is_share, measures in ((False, NUMBERS), (True, SHARES)):
-        each = [evidence for evidence in EVIDENCE if evidence.is_share is is_share]
-        lines = [f"| {'share' if is_share else 'median'} | systems | cloud | bespoke | "]
-        lines[0] += f"{heads[is_share]} |"
+        lines = [f"| evidence | systems | {heads[is_share]} |"]
         lines.append("|---" * (4 + len(measures)) + "|")
-        for evidence in each:
-            of = [found[evidence.name, measure] for measure in measures]
+        for evidence in EVIDENCE:
+            keys = [(evidence.name, measure) for measure in measures]
+            if evidence.is_share is not is_share or not found.keys() >= {*keys}:  # an older record
+                continue
+            of = [found[key] for key in keys]
             typical = (_typical(evidence, of[0], regime) for regime in ("cloud", "bespoke"))
             cells = [evidence.name, str(of[0]["n"]), *typical]
             for row in of:
-                few, unsure = (row["verdict"] == said for said in ("too few", "cannot tell"))
-                cells.append("too few systems" if few else _found(row) + "; cannot tell" * unsure)
+                if row["verdict"] == "too few":
+                    cells.append("too few systems")
+                    continue
+                fewer = f" of {row['n']} systems" if row["n"] != of[0]["n"] else ""
+                cells.append(_found(row) + fewer + f"; {UNSURE}" * (row["verdict"] == UNSURE))
             lines.append(f"| {' | '.join(cells)} |")
         parts.append("\n".join(lines))
     return "\n\n".join(parts)
@@ -182,7 +187,7 @@ def _row(
         tails = np.nanquantile(found, [(1 - PROB) / 2, (1 + PROB) / 2])
         row |= {"statistic": value, "lower": float(tails[0]), "upper": float(tails[1])}
         above, below = row["lower"] > middle, row["upper"] < middle
-        row["verdict"] = "bespoke more" if above else "cloud more" if below else "cannot tell"
+        row["verdict"] = "bespoke more" if above else "cloud more" if below else UNSURE
     return row | {"text": _text(evidence, row)}
 
 
@@ -217,4 +222,4 @@ def _text(evidence: Evidence, row: dict) -> str:
     else:
         given = row["measure"].removeprefix("rank correlation ")
         said += f"rank correlation with the probability of bespoke, {given}, {found}"
-    return said + ("; cannot tell" if row["verdict"] == "cannot tell" else "")
+    return said + (f"; {UNSURE}" if row["verdict"] == UNSURE else "")

@@ -132,6 +132,8 @@ def percent(share: float) -> str:
 
 def named(record: dict, name: str) -> str:
     """A quantity within a sentence, as ``mean growth of eras (growth_mean)``."""
+    if "counts" not in record:  # of a model that is not of eras, whose words these are not
+        return name
     subject = _subject(record, *split(name))
     return name if subject == name else f"{subject[0].lower()}{subject[1:]} ({name})"
 

@@ -4,6 +4,7 @@ import re
 import pytest
 from made_up_record import KEY, TRANSITION, growth_rows, projected, record, row
 
+from bayes_compute.answer import remarks
 from bayes_compute.errors import InputError, NotConverged
 from bayes_compute.quoting import quote, sentences, table
 from bayes_compute.summary_record import summary_record
@@ -114,6 +115,20 @@ def test_a_record_that_may_stand_says_so():
     assert "), in 31 % of draws still that of today; a new one is set by" in (
         sentences(made_up, "record")
     )
+
+
+def test_what_is_largely_the_priors_is_said_in_words_of_models_of_eras_alone():
+    marked = {**record(TRANSITION), "quantities": [
+        {"name": name, "largely_prior": True} for name in ("share_before", "level[run]")
+    ]}  # fmt: skip
+    marked = {"reference_year": 2010, "counts": {}, **marked}
+    (_, said) = remarks(marked)
+    assert said == (
+        "Largely set by the prior: share of bespoke systems before the bespoke transition "
+        "(share_before); level in the run regime, read at 2010 (level[run])"
+    )
+    of_power = {name: marked[name] for name in marked if name not in ("counts", "reference_year")}
+    assert remarks(of_power) == ["Largely set by the prior: share_before, level[run]"]
 
 
 NUMBER = r"-?\d+(?:\.\d+)?"

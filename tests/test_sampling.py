@@ -36,6 +36,16 @@ def test_prior_draws_are_those_that_pymc_draws_one_by_one(n):
     assert found["table"].dims == ("chain", "draw", "era", "side")
 
 
+def test_prior_draws_of_functions_of_functions_of_what_is_drawn_hang_together():
+    with pm.Model(coords={"era": ["a", "b"]}) as model:
+        contrast = pm.ZeroSumNormal("contrast", dims="era")
+        pm.Censored("cut", pm.Normal.dist(contrast, 1e-6), lower=0.0, upper=None, dims="era")
+    for n in (1, 20):
+        found = prior_draws(model, 5, n)
+        assert found["cut"].shape == (1, n, 2)
+        np.testing.assert_allclose(found["cut"], np.maximum(found["contrast"], 0), atol=1e-4)
+
+
 def test_the_first_of_many_prior_draws_are_those_of_fewer():
     few, many = (prior_draws(hierarchy(), 5, n) for n in (7, 40))
     for name in few:

@@ -158,6 +158,9 @@ def test_tables_hold_every_comparison_and_say_what_is_open():
         )
     said = sum(part.count("(") + part.count("too few") for part in (numbers, shares))
     assert said == len(rows)
+    older = [row for row in rows if row["evidence"] != "industry"]
+    assert "industry" not in tables(older)
+    assert "TPU rather than GPU" in tables(older)
 
 
 def test_regimes_that_hardware_does_not_tell_apart():
