@@ -225,12 +225,12 @@ class ThresholdRegimes:
         begins = np.flatnonzero(np.diff(kind[order], prepend=-1))
         return np.logaddexp.reduceat(self.constant[:, order], begins, axis=1)
 
-    @property
+    @cached_property
     def log_share(self) -> np.ndarray:
         """Log probability of each threshold among those that are alike, given a cell, (G, H)."""
         return self.constant - self.constant_of_kind[:, self.alike[1]]
 
-    @property
+    @cached_property
     def data(self) -> dict[str, np.ndarray]:
         """What functions of the core take after the hyperparameters, by name."""
         o, seen, given = self.observations, self.with_flop, self.imputation
@@ -278,8 +278,8 @@ class ThresholdRegimes:
 
     def probability(self, at: RegimeHyperparameters) -> np.ndarray:
         """Posterior probability of cells of the cloud transition and thresholds, (G, H)."""
-        of_kind = coexistence.evaluate(*at, *self.arguments)[2]
-        return of_kind[:, self.alike[1]] * np.exp(self.log_share)
+        weight = np.exp(self.log_weight(at))
+        return weight / weight.sum()
 
     def log_weight(self, at: RegimeHyperparameters) -> np.ndarray:
         """Log weight of cells of the cloud transition and thresholds, largest 0, (G, H)."""
