@@ -49,6 +49,7 @@ from bayes_compute.observations import Observations
 _TAIL = 1e-6  # prior probability of cells of the cloud transition that are not looked at
 _ROUNDS = 10  # at most, in which undisclosed parameters are imputed at the mode, which follows ...
 _SETTLED = 0.1  # ... until no more systems than this change from cloud to bespoke, or back
+_NEGLIGIBLE = 1e-8  # probability of cells and thresholds that are left out once they are
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,6 +72,8 @@ class ThresholdRegimes:
         What stands for undisclosed parameters.
     shares : Shares
         Weight of who is above, shares and the bespoke transition summed out.
+    near : RegimeHyperparameters, optional
+        Where :attr:`mode` is sought from.
     """
 
     observations: Observations
@@ -81,6 +84,7 @@ class ThresholdRegimes:
     parameters: ParameterLines
     imputation: Imputation
     shares: Shares
+    near: RegimeHyperparameters | None = None
 
     Point = RegimeHyperparameters
     SAMPLED_WITHOUT, DRAWN_WITHOUT = 0.1, 1e-4  # for :meth:`focused`
@@ -117,18 +121,21 @@ class ThresholdRegimes:
         """
         cells = DateCells.between(era_year(observations.year), dates)
         kept = np.flatnonzero(cells.log_mass[0, 0] > np.log(_TAIL))
-        finer = Thresholds.of(observations, prior, widest, n_drifts)
+        finer, near = Thresholds.of(observations, prior, widest, n_drifts), None
         while finer is not None:
-            regimes = cls._on(observations, cells, kept, prior, finer)
+            regimes = cls._on(observations, cells, kept, prior, finer, near)
             weight = np.exp(regimes.log_weight(regimes.mode)).sum(axis=0)
             finer = regimes.thresholds.finer(observations, prior, weight / weight.sum())
-            kept = regimes.kept_cells
+            kept, near = regimes.kept_cells, regimes.mode
         for _ in range(_ROUNDS if len(regimes.imputation.unknown) else 0):
-            before, given = regimes.imputation.above, imputed(regimes)
-            weight = regimes.probability(regimes.mode).sum(axis=0)
-            moved = weight @ np.abs(given.above - before).sum(axis=1)[given.group]
-            shares = Shares.of(given.counted(regimes.above), regimes.first, cells, kept, prior)
-            regimes = replace(regimes, imputation=given, shares=shares)
+            given, weight = imputed(regimes), regimes.probability(regimes.mode).sum(axis=0)
+            change = np.abs(given.above - regimes.imputation.above).sum(axis=1)
+            moved = weight @ change[given.group]
+            shares = Shares.of(
+                given.counted(regimes.above), regimes.first, cells, regimes.kept_cells, prior
+            )
+            regimes = replace(regimes, imputation=given, shares=shares, near=regimes.mode)
+            regimes = regimes._probable(regimes.probability(regimes.mode), _NEGLIGIBLE)
             if moved < _SETTLED:
                 break
         parameters = regimes.parameters.refined(regimes.probability(regimes.mode))
@@ -142,13 +149,14 @@ class ThresholdRegimes:
         kept: np.ndarray,
         prior: RegimePrior,
         nodes: Thresholds,
+        near: RegimeHyperparameters | None,
     ) -> "ThresholdRegimes":
         """In these cells, with Laplace's evidence; what is hopeless at the mode left out."""
         first = cells.n_before(era_year(observations.year))
         parameters = ParameterLines.of(observations, nodes, first[kept], prior)
         given = Imputation.even(observations, nodes, parameters)
         shares = Shares.of(given.counted(nodes.puts_above(observations)), first, cells, kept, prior)
-        regimes = cls(observations, cells, kept, prior, nodes, parameters, given, shares)
+        regimes = cls(observations, cells, kept, prior, nodes, parameters, given, shares, near)
         near = regimes.log_weight(regimes.mode) > -cls.HOPELESS
         return regimes.only(np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0)))
 
@@ -290,7 +298,7 @@ class ThresholdRegimes:
     @cached_property
     def mode(self) -> RegimeHyperparameters:
         """A point of high density; weak penalties keep it finite."""
-        return self.mode_near(None)
+        return self.mode_near(self.near)
 
     def mode_near(self, known: RegimeHyperparameters | None) -> RegimeHyperparameters:
         """:attr:`mode`, sought from a point that is known to be close, if there is one."""
