@@ -7,7 +7,7 @@ is integrated out as in :mod:`bayes_compute.changepoint.eras`.
 Thresholds stand in an order in which few systems change sides from one to the next, and sums are
 carried along: the cost goes with the number of these changes, not of systems times thresholds.
 
-Every function takes the same arguments, those of :func:`evaluate`, where they are explained.
+Every function takes the same arguments, those of :func:`log_likelihood`, where they are explained.
 """
 
 import math
@@ -64,6 +64,14 @@ def add(total, share, terms):
     """Add a share of some terms to a total, without an array in between."""
     for j in range(len(total)):
         total[j] += share * terms[j]
+
+
+@nb.njit(cache=True, error_model="numpy", nogil=True)
+def add_each(total, share, slope):
+    """Add a share of slopes to those of each cell; array expressions take seconds to compile."""
+    for k in range(slope.shape[0]):
+        for j in range(slope.shape[1]):
+            add(total[k, j], share, slope[k, j])
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
@@ -190,7 +198,8 @@ def weigh(
             if side[i] >= 0:
                 add(s, 1.0, terms[DIY, i])
             i += 1
-        early[0, :, g] = s
+        for j in range(N_SUMS):
+            early[0, j, g] = s[j]
         m = n_before[g]
         set_terms(
             early_terms[g], growth_mean, elasticity, sigma[DIY], offset, x_u[:m], y_u[:m],
@@ -205,7 +214,8 @@ def weigh(
             if side[i] >= 0:
                 add(both[side[i]], 1.0, terms[1 + side[i], i])
             i -= 1
-        late[:, :, g] = both
+        for j in range(N_SUMS):
+            late[0, j, g], late[1, j, g] = both[0, j], both[1, j]
     late_terms = np.empty((n_groups, 2, n_undisclosed, N_SUMS))
     of_group = np.empty((n_groups, 2, N_SUMS, n_cells))
     for q in range(n_groups):
@@ -220,7 +230,8 @@ def weigh(
                     u -= 1
                     share = late_above[q, u] if k == 1 else 1 - late_above[q, u]
                     add(s, share, late_terms[q, k, u])
-                of_group[q, k, :, g] = s
+                for j in range(N_SUMS):
+                    of_group[q, k, j, g] = s[j]
 
     alone, det = np.zeros(n_cells), np.ones(n_cells)
     add_evidence(early, np.zeros_like(early), level_sd[:1], growth_sd, alone, det)
@@ -249,13 +260,13 @@ def sums_of(k, cell, threshold, early, late, of_group, terms, change, start, gro
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
-def evaluate(
+def log_likelihood(
     growth_mean, growth_sd, elasticity, sigma, offset,
     x, y, variance, domain, excess, first, side, change, start,
     undisclosed, early_excess, early_spread, group, late_excess, late_spread, late_above,
     constant, level_mean, level_sd,
 ):  # fmt: skip
-    """Log marginal likelihood, its gradient, and the weights of cells and thresholds.
+    """Log marginal likelihood and its gradient.
 
     Parameters
     ----------
@@ -294,8 +305,6 @@ def evaluate(
     value : float
     gradient : ndarray, shape (6 + D,)
         In the hyperparameters, in their order.
-    probability : ndarray, shape (G, H)
-        Posterior probability of each cell and threshold.
     """
     log_weight, early, late, of_group, terms, early_terms, late_terms = weigh(
         growth_mean, growth_sd, elasticity, sigma, offset,
@@ -340,7 +349,7 @@ def evaluate(
     for h in range(n_thresholds - 1, -1, -1):
         q = group[h]
         if h == n_thresholds - 1 or q != group[h + 1]:
-            in_group[q] -= later
+            add_each(in_group[q], -1.0, later)
         for g in range(n_cells):
             weight[g] = probability[g, h]
         add_slopes(late, of_group[q], late_sd, growth_sd, weight, later)
@@ -350,7 +359,7 @@ def evaluate(
             add_cells(in_late[1 - k, i], later[1 - k], m, -1.0)
         change_sides(late, terms, change, start[h], start[h + 1], -1.0)
         if h == 0 or q != group[h - 1]:
-            in_group[q] += later
+            add_each(in_group[q], 1.0, later)
     both, g = np.zeros((2, N_SLOPES)), 0
     for i in range(first[0], n):
         while g < n_cells and first[g] <= i:
@@ -379,24 +388,7 @@ def evaluate(
                     late_excess[q, k, u], late_spread[q, k, u],
                     sigma[1 + k], elasticity, 1 + k, domain[i], gradient,
                 )  # fmt: skip
-    return top + math.log(total), gradient, probability
-
-
-@nb.njit(cache=True, nogil=True)
-def log_likelihood(
-    growth_mean, growth_sd, elasticity, sigma, offset,
-    x, y, variance, domain, excess, first, side, change, start,
-    undisclosed, early_excess, early_spread, group, late_excess, late_spread, late_above,
-    constant, level_mean, level_sd,
-):  # fmt: skip
-    """Log marginal likelihood and its gradient."""
-    value, gradient, _ = evaluate(
-        growth_mean, growth_sd, elasticity, sigma, offset,
-        x, y, variance, domain, excess, first, side, change, start,
-        undisclosed, early_excess, early_spread, group, late_excess, late_spread, late_above,
-        constant, level_mean, level_sd,
-    )  # fmt: skip
-    return value, gradient
+    return top + math.log(total), gradient
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
