@@ -160,6 +160,7 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or "other bytes"
         raise InputError(
-            f"{path}: got {type(error).__name__}; expected a LaTeX file in UTF-8; check the path"
+            f"{path}: got {reason!r}; expected a LaTeX file in UTF-8; check the path"
         ) from error

@@ -170,7 +170,7 @@ def test_help_is_what_one_gets_without_a_command(command):
         (["report", "--as-of", "2022-03-12", "--evidence"], "as_of 2022-03-12; .* 2022-03-13"),
         (["compare"], "RESULTS RESULTS"),
         (["quote", "no_such_folder"], "no_such_folder: got no such folder"),
-        (["quote", "no_such_folder", "--verify", "none.tex"], "none.tex: got FileNotFoundError"),
+        (["quote", "no_such_folder", "--verify", "none.tex"], "none.tex: got 'No such file"),
         (["compare", "no_such_folder"], "no_such_folder: got no such folder"),
         (["compare", "no_such_folder", "other"], "no_such_folder: got no such folder"),
     ],

@@ -340,7 +340,8 @@ def log_likelihood(
             i_u = undisclosed[u]
             add_gradient(
                 here, 1.0, early_terms[g, u], level_sd[DIY], growth_sd, x[i_u],
-                early_excess[g, u], early_spread[g, u], sigma[DIY], elasticity, DIY, domain[i_u], gradient,
+                early_excess[g, u], early_spread[g, u],
+                sigma[DIY], elasticity, DIY, domain[i_u], gradient,
             )  # fmt: skip
     # Slopes in each cell, added up over this threshold and the later ones; sides change back
     later = np.zeros((2, N_SLOPES, n_cells))

@@ -135,7 +135,9 @@ class ThresholdRegimes:
                 given.counted(regimes.above), regimes.first, cells, regimes.kept_cells, prior
             )
             regimes = replace(regimes, imputation=given, shares=shares, near=regimes.mode)
-            regimes = regimes._probable(regimes.probability(regimes.mode), _NEGLIGIBLE)
+            near = regimes.mode
+            regimes = regimes._probable(regimes.probability(near), _NEGLIGIBLE)
+            regimes = replace(regimes, near=near)
             if moved < _SETTLED:
                 break
         parameters = regimes.parameters.refined(regimes.probability(regimes.mode))
@@ -157,8 +159,8 @@ class ThresholdRegimes:
         given = Imputation.even(observations, nodes, parameters)
         shares = Shares.of(given.counted(nodes.puts_above(observations)), first, cells, kept, prior)
         regimes = cls(observations, cells, kept, prior, nodes, parameters, given, shares, near)
-        near = regimes.log_weight(regimes.mode) > -cls.HOPELESS
-        return regimes.only(np.flatnonzero(near.any(axis=1)), np.flatnonzero(near.any(axis=0)))
+        likely = regimes.log_weight(regimes.mode) > -cls.HOPELESS
+        return regimes.only(np.flatnonzero(likely.any(axis=1)), np.flatnonzero(likely.any(axis=0)))
 
     def only(self, cells: np.ndarray, nodes: np.ndarray) -> "ThresholdRegimes":
         """Some of the kept cells and thresholds, by their positions."""
