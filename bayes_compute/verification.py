@@ -160,7 +160,7 @@ def _read(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "other bytes"
+        reason = getattr(error, "strerror", None) or str(error)
         raise InputError(
-            f"{path}: got {reason!r}; expected a LaTeX file in UTF-8; check the path"
+            f"{path}: got {reason!r}; expected a LaTeX file in UTF-8; check path and encoding"
         ) from error

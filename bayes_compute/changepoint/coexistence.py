@@ -7,7 +7,7 @@ is integrated out as in :mod:`bayes_compute.changepoint.eras`.
 Thresholds stand in an order in which few systems change sides from one to the next, and sums are
 carried along: the cost goes with the number of these changes, not of systems times thresholds.
 
-Every function takes the same arguments, those of :func:`log_likelihood`, where they are explained.
+Arguments of :func:`weigh` and :func:`draw` are explained at :func:`log_likelihood`.
 """
 
 import math
@@ -16,6 +16,7 @@ import numba as nb
 import numpy as np
 
 from bayes_compute.changepoint.eras import line_posterior
+from bayes_compute.changepoint.moments import REORDER
 from bayes_compute.changepoint.normal_cdf import LOG_2_PI
 
 DIY, CLOUD, BESPOKE = range(3)
@@ -43,7 +44,11 @@ def add_gradient(
     slope, share, terms, level_sd, growth_sd, x, excess, spread, sigma, elasticity, k, domain,
     gradient,
 ):  # fmt: skip
-    """Add what a system adds to the gradient, given slopes from :func:`add_slopes`."""
+    """Add what a system adds to the gradient, given slopes from :func:`add_slopes`.
+
+    That in ``growth_sd`` is shared out among systems: it meets N, S1, S2, R0 and R1 as factors of
+    S1, S2 and R1, so that its slope is theirs times these sums.
+    """
     w = terms[0]
     r = terms[3] / w
     in_w = -0.5 * level_sd**2 * slope[0]
@@ -85,8 +90,8 @@ def add_evidence(sums, more, level_sd, growth_sd, value, det):
     level_sd : ndarray, shape (K,)
     growth_sd : float
     value, det : ndarray, shape (G,)
-        All but half the log of a determinant is added to the first; the determinant is multiplied
-        into the second, since logs take most of the time.
+        Evidence plus half the log of a determinant is added to the first, and determinants are
+        multiplied into the second, of which whoever calls takes one logarithm: they are slow.
     """
     for k in range(len(sums)):
         sd = level_sd[k]
@@ -111,7 +116,9 @@ def add_slopes(sums, more, level_sd, growth_sd, weight, slope):
         As :func:`add_evidence` takes them.
     weight : ndarray, shape (G,)
     slope : ndarray, shape (K, 6, G)
-        But for factors, which :func:`add_gradient` knows.
+        In N, S1, S2, R0, R1 and what does not depend on the line, but for the factors
+        -level_sd^2 / 2, level_sd growth_sd, -growth_sd^2 / 2, level_sd, growth_sd and 1, which
+        :func:`add_gradient` knows; that in Q is -1/2 times the last.
     """
     for k in range(len(sums)):
         sd = level_sd[k]
@@ -143,7 +150,7 @@ def change_sides(sums, terms, change, begin, end, share):
                 sums[1 - k, j, g] -= there
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True, fastmath={"reassoc"})  # a sum, in any order
+@nb.njit(cache=True, error_model="numpy", nogil=True, fastmath=REORDER)
 def add_cells(total, slope, n, share):
     """Add a share of the slopes in the sums of the first ``n`` cells to a total."""
     for j in range(len(total)):

@@ -118,9 +118,9 @@ def _at(regimes: "ThresholdRegimes", at: RegimeHyperparameters) -> Imputation:
     o, prior, unknown = regimes.observations, regimes.prior, regimes.imputation.unknown
     x, mean = o.year[unknown] - REFERENCE_YEAR, regimes.expected[:, unknown]
     g, h = divmod(int(np.argmax(regimes.log_weight(at))), len(regimes.thresholds.capacity))
-    of_kind, found = regimes.alike[1][h], coexistence.weigh(*at, *regimes.arguments)[1:5]
-    within = [regimes.data[name] for name in ("change", "start", "group")]
-    late = [coexistence.sums_of(k, g, of_kind, *found, *within) for k in (CLOUD, BESPOKE)]
+    _, early, known, of_group, terms, *_ = coexistence.weigh(*at, *regimes.arguments)
+    found = early, known, of_group, terms, *(regimes.data[n] for n in ("change", "start", "group"))
+    late = [coexistence.sums_of(k, g, regimes.alike[1][h], *found) for k in (CLOUD, BESPOKE)]
     edge = regimes.thresholds.at(o.year[unknown])[h]
     excess = np.empty((2, len(unknown)))
     spread, log_density = np.empty_like(excess), np.empty_like(excess)

@@ -49,7 +49,6 @@ from bayes_compute.observations import Observations
 _TAIL = 1e-6  # prior probability of cells of the cloud transition that are not looked at
 _ROUNDS = 10  # at most, in which undisclosed parameters are imputed at the mode, which follows ...
 _SETTLED = 0.1  # ... until no more systems than this change from cloud to bespoke, or back
-_NEGLIGIBLE = 1e-8  # probability of cells and thresholds that are left out once they are
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +72,7 @@ class ThresholdRegimes:
     shares : Shares
         Weight of who is above, shares and the bespoke transition summed out.
     near : RegimeHyperparameters, optional
-        Where :attr:`mode` is sought from.
+        Where :attr:`mode` is sought from, also by parts of these regimes; by default a fixed point.
     """
 
     observations: Observations
@@ -135,13 +134,11 @@ class ThresholdRegimes:
                 given.counted(regimes.above), regimes.first, cells, regimes.kept_cells, prior
             )
             regimes = replace(regimes, imputation=given, shares=shares, near=regimes.mode)
-            near = regimes.mode
-            regimes = regimes._probable(regimes.probability(near), _NEGLIGIBLE)
-            regimes = replace(regimes, near=near)
+            regimes = regimes.hopeful()
             if moved < _SETTLED:
                 break
         parameters = regimes.parameters.refined(regimes.probability(regimes.mode))
-        return replace(regimes, parameters=parameters)
+        return replace(regimes, parameters=parameters, near=regimes.mode)
 
     @classmethod
     def _on(
@@ -159,8 +156,13 @@ class ThresholdRegimes:
         given = Imputation.even(observations, nodes, parameters)
         shares = Shares.of(given.counted(nodes.puts_above(observations)), first, cells, kept, prior)
         regimes = cls(observations, cells, kept, prior, nodes, parameters, given, shares, near)
-        likely = regimes.log_weight(regimes.mode) > -cls.HOPELESS
-        return regimes.only(np.flatnonzero(likely.any(axis=1)), np.flatnonzero(likely.any(axis=0)))
+        return regimes.hopeful()
+
+    def hopeful(self) -> "ThresholdRegimes":
+        """Without the cells and thresholds that are hopeless at the mode."""
+        likely = self.log_weight(self.mode) > -self.HOPELESS
+        kept = (np.flatnonzero(likely.any(axis=axis)) for axis in (1, 0))
+        return replace(self.only(*kept), near=self.mode)
 
     def only(self, cells: np.ndarray, nodes: np.ndarray) -> "ThresholdRegimes":
         """Some of the kept cells and thresholds, by their positions."""

@@ -104,27 +104,16 @@ def of_cell(n_above, first, log_mass, before, after, cell):
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
-def add_in_front(weight, above, high_with, n_with, high, n, prior):
-    """Multiply weights of changes by the probability of one system more, in front of the others.
+def add_in_front(weight, n_above, begin, change, prior):
+    """Multiply weights of changes by the probability of one system more, that at ``begin``.
 
     Given the others before the change, as of Polya's urn: no gamma function is needed.
-
-    Parameters
-    ----------
-    weight : ndarray, shape (C,)
-    above : bool
-        Whether the system is above the threshold.
-    high_with, n_with : float
-        Number of the first systems up to this one that are above, and of all of these.
-    high, n : ndarray of float, shape (C,)
-        The same of those up to each change.
-    prior : (float, float)
-        Beta prior of the share.
     """
-    for c in range(len(weight)):
-        n_others, high_others = n[c] - n_with, high[c] - high_with
-        same = prior[0] + high_others if above else prior[1] + n_others - high_others
-        weight[c] *= same / (prior[0] + prior[1] + n_others)
+    above = n_above[begin + 1] - n_above[begin] > 0.5
+    for c in range(len(change)):
+        high, all_ = n_above[change[c]] - n_above[begin + 1], change[c] - begin - 1
+        same = prior[0] + high if above else prior[1] + all_ - high
+        weight[c] *= same / (prior[0] + prior[1] + all_)
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
@@ -135,10 +124,8 @@ def log_weights(n_above, first, log_mass, before, after, kept):
     transition, and the beta prior of the share after the bespoke one.
     """
     found, weight = np.empty((len(kept), len(n_above))), np.empty(len(first))
-    n_first = first.astype(np.float64)
     for h in range(len(n_above)):
         n, later = n_above[h], log_after(n_above[h], first, after)
-        high = n[first]
         in_part = np.abs(np.diff(n) - np.rint(np.diff(n))) > 1e-12
         exact, top, ahead = 0, 0.0, 0
         for g in range(len(kept) - 1, -1, -1):
@@ -146,9 +133,7 @@ def log_weights(n_above, first, log_mass, before, after, kept):
             anew = g == len(kept) - 1 or exact - begin > _CARRIED or in_part[begin:ahead].any()
             carried = len(first) if anew else kept[g + 1] + 1  # from this cell on
             for i in range(ahead - 1, begin - 1, -1):
-                above = n[i + 1] - n[i] > 0.5
-                others = high[carried:], n_first[carried:]
-                add_in_front(weight[carried:], above, n[i + 1], i + 1.0, *others, before)
+                add_in_front(weight[carried:], n, i, first[carried:], before)
             new = slice(cell + 1, carried)
             log_weight = log_before(n, begin, first[new], before) + later[new] + log_mass[1, 1, new]
             in_cell = later[cell] + log_mass[0, 1, cell]  # both transitions are

@@ -33,8 +33,8 @@ def members(above, wanted, start):
 def scan(x, p, threshold, above, first, mean, sd):
     """Laplace's log evidence of parameters after each cell and on either side of each threshold.
 
-    The mode is sought anew where an eighth of the systems are new since it was, or it moves; at
-    first from that of the threshold before.
+    The mode is sought anew where an eighth of the systems are new since it was, or it moves; the
+    first on a side from the first of the threshold before.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def scan(x, p, threshold, above, first, mean, sd):
     line = np.empty((n_thresholds, 2, n_cells, 3))
     slope = np.empty((n_thresholds, 2, n_cells))
     factor, hessian = np.zeros((3, 3)), np.empty((3, 3))
-    gradient, step, begin = np.empty(3), np.empty(3), mean.copy()
+    gradient, step, first_mode = np.empty(3), np.empty(3), mean.copy()
     for h in range(n_thresholds):
         for k in range(2):
             side = 1.0 - 2.0 * k
@@ -94,11 +94,11 @@ def scan(x, p, threshold, above, first, mean, sd):
                             at += step
                 if m > before and not near:
                     if solved == 0:
-                        at[:] = begin[k]
+                        at[:] = first_mode[k]
                     value = laplace(at, xs[:m], ps[:m], edge[:m], side, mean[k], sd[k], factor)
                     in_edge = edge_slope(at, xs[:m], edge[:m], side)[0]
                     if solved == 0:
-                        begin[k] = at
+                        first_mode[k] = at
                     solved = m
                 evidence[h, k, g], slope[h, k, g], line[h, k, g] = value, in_edge, at
     return evidence, line, slope

@@ -452,17 +452,27 @@ def test_thresholds_put_each_system_above_with_its_probability(seed, nothing_is_
 def test_what_is_hopeless_does_not_matter(data, monkeypatch):
     """Each pair that is left out has a weight of exp(-25) at the mode, and there are a thousand.
 
-    Once undisclosed parameters are imputed, 1e-8 of the probability is left out each time. Of the
-    others a thousandth is left to Laplace, which may be another one.
+    Of the others a thousandth is left to Laplace, which may be another one.
     """
     o = more_systems(40, 0.4, 2.0, data)
     regimes = regimes_of(o, n_drifts=1)
     monkeypatch.setattr(ThresholdRegimes, "HOPELESS", np.inf)
-    monkeypatch.setattr("bayes_compute.changepoint.regimes._NEGLIGIBLE", 0.0)
     complete = regimes_of(o, n_drifts=1)
     assert regimes.constant.size < 0.8 * complete.constant.size
-    found = [each.log_likelihood(regimes.mode)[0] for each in (regimes, complete)]
-    assert abs(found[0] - found[1]) < 1e-3
+    at = regimes.mode
+    for move in (-0.5, 0.0, 0.5):  # some sds of the posterior, up and down together
+        sigma, offset = at.sigma * np.exp(move), at.offset + move
+        there = at._replace(growth_mean=at.growth_mean + move / 5, sigma=sigma, offset=offset)
+        found = [each.log_likelihood(there)[0] for each in (regimes, complete)]
+        assert abs(found[0] - found[1]) < 1e-3
+
+
+@pytest.mark.parametrize("data", ["disclosed", "parameters undisclosed"])
+def test_mode_does_not_depend_on_where_it_is_sought_from(data):
+    regimes = regimes_of(more_systems(40, 0.4, 2.0, data), n_drifts=3)
+    assert regimes.near is not None
+    values = [regimes.log_likelihood(at)[0] for at in (regimes.mode, regimes.mode_near(None))]
+    assert abs(values[0] - values[1]) < 1e-2
 
 
 # One system's density
