@@ -74,12 +74,20 @@ def test_only_systems_that_came_after_the_table_are_new(scored):
     new = after.year > 2022 + 325 / 365  # 2022-11-22
     rows = pd.DataFrame(scored["scores"])
     own = rows[(rows["target"] == "systems") & (rows["forecast"] == "projection")]
-    assert own["n"].sum() == new.sum()
+    published = np.floor(after.year[new]).astype(int)
+    assert own.set_index("year")["n"].to_dict() == dict(pd.Series(published).value_counts())
     frontier = rows[(rows["target"] == "frontier") & (rows["forecast"] == "projection")]
     in_2023 = after.log10_flop[(after.year > 2023) & new]
     assert frontier.set_index("date").loc["2023-12-20", "outcome"] == pytest.approx(
         np.quantile(in_2023, 0.95)
     )
+
+
+def test_known_systems_are_those_of_the_tables_own_last_year(scored):
+    before = Observations.from_systems(load_systems(THEN)).with_compute
+    rows = pd.DataFrame(scored["scores"]).query("target == 'known systems'")
+    assert set(rows["forecast"]) == {"projection", "trend only", "least squares"}
+    assert set(rows["n"]) == {(before.year > 2021 + 325 / 365).sum()}  # 2022-11-22
 
 
 def test_the_record_is_scored_with_and_without_revisions(scored):
@@ -126,6 +134,7 @@ def test_scores_are_those_of_the_distribution_that_is_drawn_from():
     exact = z * (2 * stats.norm.cdf(z) - 1) + 2 * stats.norm.pdf(z) - 1 / np.sqrt(np.pi)
     assert row["crps"] == pytest.approx(exact.mean(), abs=0.02)
     assert row["inside"] == {"0.5": 0, "0.9": 1}
+    assert row["place"] == pytest.approx(stats.norm.cdf(z).mean(), abs=0.01)
 
 
 def test_a_line_by_least_squares_is_that_of_the_systems():
@@ -155,19 +164,23 @@ def test_a_table_is_not_scored_by_an_earlier_one():
 def test_pooled_scores_weigh_outcomes_alike():
     table = pd.DataFrame({
         "target": "systems", "forecast": "projection", "n": [1, 3], "crps": [1.0, 0.2],
-        "log_score": [-2.0, -1.0], "inside_50": [0, 2], "inside_90": [1, 3],
+        "log_score": [-2.0, -1.0], "place": [0.9, 0.5], "inside_50": [0, 2], "inside_90": [1, 3],
     })  # fmt: skip
     row = pooled(table).loc[("systems", "projection")]
     assert row["crps"] == pytest.approx(0.4)
     assert row["log_score"] == pytest.approx(-1.25)
+    assert row["place"] == pytest.approx(0.6)
     assert tuple(row[["n", "inside_50", "inside_90"]]) == (4, 2, 4)
 
 
 def test_words_name_every_table_and_every_failure(record):
     text = describe(record)
     assert f"**systems-2023-12 failed**: NotConverged: {'sigma: ess_bulk is 12'}" in text
+    by_year = pooled(scores(record), ("target", "year", "forecast")).loc["systems"]
     for forecast, row in pooled(scores(record)).loc["record"].iterrows():
         assert f"| {forecast} | {row['crps']:.3f} |" in text
+    for (year, forecast), row in by_year.iterrows():
+        assert f"| {year:.0f} | {forecast} | {row['crps']:.3f} | {row['place']:.2f} |" in text
     assert f"| {THEN} | {record['vintages'][THEN]['known']['systems']} |" in text
 
 

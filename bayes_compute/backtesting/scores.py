@@ -16,6 +16,7 @@ from bayes_compute.systems import shipped
 FORECASTS = ("projection", "random walk", "trend only", "least squares")
 _TARGETS = {
     "systems": "new systems, each at its date and domain",
+    "known systems": "those of the table's own last year, which it was fitted to",
     "frontier": "what the top 5 % of a year's systems exceed",
     "record": "the record at years' ends",
     "record, old figures": "the record, had no old figure been revised",
@@ -92,8 +93,9 @@ def scores(record: dict) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        Columns ``vintage``, ``forecast``, ``target``, ``ahead`` or ``date``, ``n``, ``crps`` [OOM],
-        ``log_score`` [nats], and ``inside_50`` and ``inside_90``, how many of n are inside.
+        Columns ``vintage``, ``forecast``, ``target``, ``year`` or ``date``, ``n``, ``crps`` [OOM],
+        ``log_score`` [nats], ``place``, and ``inside_50`` and ``inside_90``, how many of n are
+        inside.
     """
     rows = []
     for name, vintage in record["vintages"].items():
@@ -114,12 +116,11 @@ def pooled(table: pd.DataFrame, by: tuple[str, ...] = ("target", "forecast")) ->
     by : tuple of str
         Columns that are kept apart.
     """
-    weighted = table.assign(
-        crps=table["crps"] * table["n"], log_score=table["log_score"] * table["n"]
-    )
-    columns = ["n", "crps", "log_score", *(f"inside_{100 * p:.0f}" for p in LEVELS)]
+    means = ["crps", "log_score", "place"]
+    weighted = table.assign(**{name: table[name] * table["n"] for name in means})
+    columns = ["n", *means, *(f"inside_{100 * p:.0f}" for p in LEVELS)]
     found: Any = weighted.groupby([*by], sort=False)[columns].sum()
-    return found.assign(crps=found["crps"] / found["n"], log_score=found["log_score"] / found["n"])
+    return found.assign(**{name: found[name] / found["n"] for name in means})
 
 
 def describe(record: dict) -> str:
@@ -137,7 +138,8 @@ def describe(record: dict) -> str:
         f"Fitted to each table as it stood, and scored by {record['later']}. CRPS in OOM, less is "
         "better; log scores in nats, more is better; `inside` counts outcomes in the central 50 % "
         "and 90 % intervals, beside the range that independent outcomes would have in 99 of 100 "
-        "cases. Outcomes of one table, and of one target over tables, are not independent. "
+        "cases. `place` is the mean probability of less than what came, 0.5 without bias. "
+        "Outcomes of one table, and of one target over tables, are not independent. "
         "Ceilings are fitted to the newest tables, cut by the dates of events.",
     ]
     for name, vintage in record["vintages"].items():
@@ -148,6 +150,7 @@ def describe(record: dict) -> str:
         for target, words in _TARGETS.items():
             if target in every.index.get_level_values(0):
                 lines += ["", f"## {target}: {words}", "", *_table(every.loc[target])]
+        lines += ["", "## New systems by the year of their publication", "", *_by_year(table)]
         lines += ["", "## By table", "", *_by_vintage(table)]
         lines += ["", "## What the newest table knows of those days", "", *_known(record)]
     return "\n".join(lines) + "\n"
@@ -155,8 +158,8 @@ def describe(record: dict) -> str:
 
 def _table(rows: pd.DataFrame) -> list[str]:
     lines = [
-        "| forecast | CRPS | of the projection's | log score | inside 50 % | inside 90 % |",
-        "|---|---|---|---|---|---|",
+        "| forecast | CRPS | of the projection's | log score | place | inside 50 % | inside 90 % |",
+        "|---|---|---|---|---|---|---|",
     ]
     own = rows["crps"].get("projection", np.nan)
     for name in FORECASTS:
@@ -165,7 +168,7 @@ def _table(rows: pd.DataFrame) -> list[str]:
             inside = " | ".join(_of(row[f"inside_{100 * p:.0f}"], row["n"], p) for p in LEVELS)
             lines.append(
                 f"| {name} | {row['crps']:.3f} | {row['crps'] / own:.2f} | {row['log_score']:.2f} "
-                f"| {inside} |"
+                f"| {row['place']:.2f} | {inside} |"
             )
     return lines
 
@@ -173,6 +176,19 @@ def _table(rows: pd.DataFrame) -> list[str]:
 def _of(inside: float, n: float, prob: float) -> str:
     low, high = stats.binom.interval(0.99, int(n), prob)
     return f"{inside:.0f} of {n:.0f} ({low:.0f} to {high:.0f})"
+
+
+def _by_year(table: pd.DataFrame) -> list[str]:
+    """Whether what systems lie at, and how many are inside, changes with time."""
+    every = pooled(table[table["target"] == "systems"], ("year", "forecast")).sort_index()
+    lines = [
+        "| year | forecast | CRPS | place | inside 50 % | inside 90 % |",
+        "|---|---|---|---|---|---|",
+    ]
+    for (year, name), row in every.iterrows():
+        inside = " | ".join(_of(row[f"inside_{100 * p:.0f}"], row["n"], p) for p in LEVELS)
+        lines.append(f"| {year:.0f} | {name} | {row['crps']:.3f} | {row['place']:.2f} | {inside} |")
+    return lines
 
 
 def _by_vintage(table: pd.DataFrame) -> list[str]:

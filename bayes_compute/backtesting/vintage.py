@@ -51,8 +51,9 @@ def of_vintage(model: str, vintage: str, later: str, seed: int = 1) -> dict:
     -------
     dict
         ``as_of``, ``rows``, ``known`` (from :func:`known_since`), and ``scores``: a row for each
-        forecast, target, and year or years ahead, with ``n`` outcomes, the means of ``crps`` and
-        ``log_score``, and how many lie ``inside`` the central intervals of :data:`LEVELS`.
+        forecast, target, and ``year`` or ``date``, with ``n`` outcomes, the means of ``crps``,
+        ``log_score`` and ``place`` (the probability of less than the outcome, 1/2 without bias),
+        and how many lie ``inside`` the central intervals of :data:`LEVELS`.
 
     Raises
     ------
@@ -163,20 +164,28 @@ def _line(observations: Observations, n: int, rng: np.random.Generator) -> dict[
 def _of_systems(
     coming: Coming, before: Observations, after: Observations, rng: np.random.Generator
 ) -> Iterator[dict]:
-    """Scores of figures of new systems, by years ahead."""
+    """Scores of figures of new systems, by the year in which they were published.
+
+    Before them those of the table's own last year, which it was fitted to: do these lie elsewhere
+    in what it says already?
+    """
     place = {name: k for k, name in enumerate(before.domains)}
+    own = before.with_compute
+    own = own.subset(own.year > coming.now - 1)
     kept = np.isfinite(after.log10_flop) & (after.year > coming.now)
     new = after.subset(kept & np.array([after.domains[d] in place for d in after.domain]))
-    ahead = np.ceil(new.year - coming.now).astype(int)
-    for years in np.unique(ahead):
-        some = new.subset(ahead == years)
+    year = np.floor(new.year).astype(int)
+    parts = [("systems", int(of), new.subset(year == of)) for of in np.unique(year)]
+    if own.n:
+        parts.insert(0, ("known systems", int(coming.now), own))
+    for target, of, some in parts:
         domain = np.array([place[some.domains[d]] for d in some.domain])
         shape = (len(coming.rate), some.n)
-        year, domain = (np.tile(of, (shape[0], 1)) for of in (some.year, domain))
-        drawn, _ = coming.draw(year, rng, domain)
+        date, domain = (np.tile(each, (shape[0], 1)) for each in (some.year, domain))
+        drawn, _ = coming.draw(date, rng, domain)
         figures = drawn + np.sqrt(some.variance) * rng.standard_normal(shape)
         scored = _score(figures, some.log10_flop, _bandwidth(figures))
-        yield {"target": "systems", "ahead": int(years)} | scored
+        yield {"target": target, "year": of} | scored
 
 
 def _of_frontier(
@@ -231,6 +240,7 @@ def _score(draws: np.ndarray, outcome: np.ndarray, width: np.ndarray) -> dict:
         "n": len(outcome),
         "crps": float(crps(draws, outcome).mean()),
         "log_score": float((logsumexp(log_density, axis=0) - np.log(len(draws))).mean()),
+        "place": float((draws < outcome).mean()),
         "inside": {f"{p:g}": int(inside(draws, outcome, p).sum()) for p in LEVELS},
     }
 
