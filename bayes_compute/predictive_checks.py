@@ -126,12 +126,18 @@ def describe(rows: list[dict[str, Any]], prob: str) -> str:
             row["unit"],
             f"{row['observed']:.2f}",
             f"{row['median']:.2f} ({row['lower']:.2f} to {row['upper']:.2f})",
-            f"{row['tail']:.3f}",
+            tail_in_words(row["tail"], 3),
             "fails" if row["fails"] else "",
         )
         for row in rows
     ]
     return f"{verdict(rows)}\n\n{tabulate([head, *body], 'markdown', 'llrrrl')}"
+
+
+def tail_in_words(tail: float, digits: int) -> str:
+    """Tail probability to so many decimals: not zero, which no number of replicates can tell."""
+    least = 10.0**-digits
+    return f"{tail:.{digits}f}" if tail >= least else f"below {least:.{digits}f}"
 
 
 def verdict(rows: list[dict[str, Any]]) -> str:

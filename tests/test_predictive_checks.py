@@ -13,6 +13,7 @@ from bayes_compute.predictive_checks import (
     largest_gap,
     running_maximum,
     spread,
+    tail_in_words,
     verdict,
 )
 
@@ -70,7 +71,15 @@ def test_a_record_unlike_its_replicates_fails_by_name(datatree):
     (last,) = (row for row in rows if row["name"] == "largest system")
     assert last["fails"] and last["tail"] == 0
     assert "largest system (40.00 log10 FLOP on record" in verdict(rows)
-    assert "| fails |" in describe(rows, "90 %")
+    (line,) = (each for each in describe(rows, "90 %").splitlines() if " 40.00 " in each)
+    assert line.endswith(" below 0.001 | fails |")
+
+
+@pytest.mark.parametrize(
+    ("tail", "words"), [(0.0, "below 0.01"), (0.009, "below 0.01"), (0.316, "0.32")]
+)
+def test_a_tail_probability_is_never_said_to_be_zero(tail, words):
+    assert tail_in_words(tail, 2) == words
 
 
 def test_nothing_fails_in_words():

@@ -117,8 +117,8 @@ def _at(regimes: "ThresholdRegimes", at: RegimeHyperparameters) -> Imputation:
     """
     o, prior, unknown = regimes.observations, regimes.prior, regimes.imputation.unknown
     x, mean = o.year[unknown] - REFERENCE_YEAR, regimes.expected[:, unknown]
-    g, h = divmod(int(np.argmax(regimes.log_weight(at))), len(regimes.thresholds.capacity))
-    _, early, known, of_group, terms, *_ = coexistence.weigh(*at, *regimes.arguments)
+    of_kind, early, known, of_group, terms, *_ = coexistence.weigh(*at, *regimes.arguments)
+    g, h = divmod(int(np.argmax(regimes.of_each(of_kind))), len(regimes.thresholds.capacity))
     found = early, known, of_group, terms, *(regimes.data[n] for n in ("change", "start", "group"))
     late = [coexistence.sums_of(k, g, regimes.alike[1][h], *found) for k in (CLOUD, BESPOKE)]
     edge = regimes.thresholds.at(o.year[unknown])[h]

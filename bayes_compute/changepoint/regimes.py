@@ -295,7 +295,10 @@ class ThresholdRegimes:
 
     def log_weight(self, at: RegimeHyperparameters) -> np.ndarray:
         """Log weight of cells of the cloud transition and thresholds, largest 0, (G, H)."""
-        of_kind = coexistence.weigh(*at, *self.arguments)[0]
+        return self.of_each(coexistence.weigh(*at, *self.arguments)[0])
+
+    def of_each(self, of_kind: np.ndarray) -> np.ndarray:
+        """Log weight of thresholds that are alike (G, K), as that of each, largest 0, (G, H)."""
         log_weight = of_kind[:, self.alike[1]] + self.log_share
         return log_weight - log_weight.max()
 

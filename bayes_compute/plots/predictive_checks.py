@@ -8,7 +8,7 @@ from bayes_compute.observations import Observations
 from bayes_compute.plots.axes import compute_axis
 from bayes_compute.plots.bands import band
 from bayes_compute.plots.canvas import COLOURS, axes_or_new, legend_above, styled
-from bayes_compute.predictive_checks import FAILS, checks
+from bayes_compute.predictive_checks import FAILS, checks, tail_in_words
 from bayes_compute.predictive_checks import running_maximum as largest_by
 
 _SHOWN = 15  # years of the running maximum
@@ -45,7 +45,8 @@ def predictive_checks(dt: xr.DataTree, ax: Axes | None = None) -> Axes:
             color=COLOURS[1] if fails else COLOURS[0],
             markersize=4,
         )
-        labels.append(f"{check.name}  {check.tail:.2f}{' fails' if fails else ''}")
+        tail = tail_in_words(check.tail, 2)
+        labels.append(f"{check.name}  {tail}{' fails' if fails else ''}")
     ax.set_yticks(place, labels, size=6.5)
     ax.set_ylim(-0.7, len(rows) - 0.3)
     ax.set_xlabel("Less the median of replicates, in sds of replicates")
