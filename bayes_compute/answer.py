@@ -19,7 +19,7 @@ def answer(record: dict) -> str:
     """
     lines = [checks(record)]
     if record.get("flat_dates"):
-        lines.append("with flat priors on the dates")
+        lines.append("with flat priors (--flat-dates)")
     lines += ["", sentences(record)]
     said = remarks(record) + floors(record)
     lines += ["", *said] if "counts" in record else said

@@ -161,7 +161,7 @@ def quote(
         list[str] | None,
         typer.Argument(
             metavar="[QUANTITY]...",
-            help="Such as growth[2], growth or record[2030]; dates and growth if none.",
+            help="Such as growth[2], growth or record[2030]; dates, growth and capacity if none.",
         ),
     ] = None,
     format: Annotated[

@@ -51,7 +51,8 @@ def fit(
     prob : float
         Probability of the equal-tailed intervals that summaries of this fit quote.
     flat_dates : bool
-        Replace the priors of transition dates by flat ones.
+        Replace the priors of transition dates by flat ones; of "regimes" that of the capacity too,
+        and those of levels by one for all regimes that is wide.
     progress : bool
         Show a progress bar.
 

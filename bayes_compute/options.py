@@ -30,15 +30,20 @@ FineTunes = Annotated[bool, typer.Option("--fine-tunes", help="Keep systems with
 Out = Annotated[
     Path | None, typer.Option(metavar="DIR", help="Results folder (results/MODEL by default).")
 ]
-Draws = Annotated[int, typer.Option(min=1, help="Draws kept from each chain.")]
-Tune = Annotated[int, typer.Option(min=1, help="Draws to adapt each chain.")]
+Draws = Annotated[int, typer.Option(min=20, help="Draws kept from each chain.")]
+Tune = Annotated[int, typer.Option(min=20, help="Draws to adapt each chain.")]
 Chains = Annotated[int, typer.Option(min=2, help="Chains; R-hat compares them.")]
 Seed = Annotated[
     int, typer.Option(min=0, max=MOST_SEED, help="Seed: the same one gives the same numbers.")
 ]
 Ci = Annotated[float, typer.Option(callback=_probability, help="Probability of the intervals.")]
 FlatDates = Annotated[
-    bool, typer.Option("--flat-dates", help="Flat priors on the transition dates.")
+    bool,
+    typer.Option(
+        "--flat-dates",
+        help="Flat priors on the transition dates; of regimes, on the capacity too, and wide ones "
+        "on levels.",
+    ),
 ]
 Evidence = Annotated[
     bool,

@@ -1,6 +1,6 @@
 """What the post that set the question read from the data by eye, beside what is inferred.
 
-Jones, D. (2022). Growth in training compute for ML systems. The Shape of Code, 2022-03-13.
+Jones, D. (2022). Growth in FLOPS used to train ML models. The Shape of Code, 2022-03-13.
 """
 
 import json

@@ -21,7 +21,7 @@ out and the regime is summed out.
 
 References
 ----------
-Jones, D. (2022). Growth in training compute for ML systems. The Shape of Code.
+Jones, D. (2022). Growth in FLOPS used to train ML models. The Shape of Code.
 """
 
 from functools import lru_cache
@@ -142,7 +142,7 @@ def assembled(likelihood: ThresholdRegimes, observations: Observations) -> pm.Mo
 
 
 def main() -> None:
-    """Fit the systems known to the seed of this project, and print what follows."""
+    """Fit the systems that the post of 2022 saw, and print what follows."""
     from bayes_compute import fit, load_systems, summary
 
     observations = Observations.from_systems(load_systems("systems-2022-03"))

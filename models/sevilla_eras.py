@@ -53,7 +53,7 @@ def build(observations: Observations, flat_dates: bool = False) -> pm.Model:
 
 
 def main() -> None:
-    """Fit the systems known to the seed of this project, and print what follows."""
+    """Fit the systems that the post of 2022 saw, and print what follows."""
     from bayes_compute import fit, load_systems, summary
 
     observations = Observations.from_systems(load_systems("systems-2022-03"))

@@ -18,7 +18,7 @@ smooth rest only; they are drawn back exactly afterwards.
 
 References
 ----------
-Jones, D. (2022). Growth in training compute for ML systems. The Shape of Code.
+Jones, D. (2022). Growth in FLOPS used to train ML models. The Shape of Code.
 Sevilla, J. et al. (2022). Compute trends across three eras of machine learning.
 arXiv:2202.05924.
 """
@@ -108,7 +108,7 @@ def pooled() -> tuple[Any, Any, Any]:
 
 
 def main() -> None:
-    """Fit the systems known to the seed of this project, and print what follows."""
+    """Fit the systems that the post of 2022 saw, and print what follows."""
     from bayes_compute import fit, load_systems, summary
 
     observations = Observations.from_systems(load_systems("systems-2022-03"))
