@@ -119,6 +119,11 @@ def describe(rows: list[dict[str, Any]], prob: str) -> str:
     prob : str
         Probability of the intervals, such as ``"90 %"``.
     """
+    return f"{verdict(rows)}\n\n{tabulated(rows, prob)}"
+
+
+def tabulated(rows: list[dict[str, Any]], prob: str) -> str:
+    """All checks as a Markdown table; parameters as :func:`describe` takes them."""
     head = ("check", "unit", "on record", f"replicates ({prob})", "tail probability", "")
     body = [
         (
@@ -131,7 +136,7 @@ def describe(rows: list[dict[str, Any]], prob: str) -> str:
         )
         for row in rows
     ]
-    return f"{verdict(rows)}\n\n{tabulate([head, *body], 'markdown', 'llrrrl')}"
+    return tabulate([head, *body], "markdown", "llrrrl")
 
 
 def tail_in_words(tail: float, digits: int) -> str:

@@ -92,10 +92,12 @@ def describe(found: dict[str, Any], prob: str) -> str:
         lines.append("| " + " | ".join([*cells, change]) + " |")
     learned = f"What readings are worth was learned from {escape(found['calibration'], 'markdown')}"
     if found["too_few"]:
-        learned += f", for want of systems with two readings that can differ ({found['too_few']})"
+        too_few = escape(found["too_few"], "markdown")
+        learned += f", for want of systems with two readings that can differ ({too_few})"
     lines += ["", f"{learned}."]
     if "reason" in found:
-        lines += ["", f"With published figures there is no answer to quote: {found['reason']}"]
+        reason = escape(found["reason"], "markdown")
+        lines += ["", f"With published figures there is no answer to quote: {reason}"]
     return "\n".join(lines) + "\n"
 
 

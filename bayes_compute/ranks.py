@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 from scipy import stats
 
+from bayes_compute.escaping import escape
 from bayes_compute.strict_json import plain
 from bayes_compute.uniformity import p_value
 
@@ -103,7 +104,8 @@ def describe(record: dict[str, Any]) -> str:
     lines = [
         f"# Calibration of {record['model']}",
         "",
-        f"{n} data sets simulated from its prior on the design of {record['data']['name']} "
+        f"{n} data sets simulated from its prior on the design of "
+        f"{escape(record['data']['name'], 'markdown')} "
         f"({record['data']['rows']} systems), seed {record['seed']}. The gate refused {n_refused} "
         f"fits; {n_failed} failed. {100 * record['placed']:.1f} % of systems were placed in the "
         "right era.",
@@ -122,6 +124,8 @@ def describe(record: dict[str, Any]) -> str:
             f"| {row['p_value_all']:.2g} | {held} | {row['bias']:+.3f} ± {row['bias_se']:.3f} "
             f"| {100 * row['contraction']:.0f} % |"
         )
-    lines += ["", *(f"- refused, {name}: {why}" for name, why in record["refused"].items())]
-    lines += [f"- failed, {name}: {why}" for name, why in record["failed"].items()]
+    lines.append("")
+    for outcome in ("refused", "failed"):
+        for name, why in record[outcome].items():
+            lines.append(f"- {outcome}, {name}: {escape(why, 'markdown')}")
     return "\n".join(lines).rstrip() + "\n"

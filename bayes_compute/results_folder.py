@@ -196,7 +196,7 @@ def _object(folder: Path, name: str) -> dict:
     _check_hash(folder, name)
     record = read_json(folder / name)
     if record is None:
-        raise InputError(f"{folder}: got no readable {name}; {_EXPECTED}")
+        raise _unreadable(folder, name)
     return record
 
 
@@ -208,12 +208,20 @@ def _check_hash(folder: Path, name: str) -> None:
     except OSError:
         found = None
     if found is None:  # of a pipe one would wait for ever
-        raise InputError(f"{folder}: got no readable {name}; {_EXPECTED}")
+        raise _unreadable(folder, name)
     if not isinstance(hashes, dict) or hashes.get(name) != sha256(found):
         raise InputError(
             f"{folder / name}: got a file whose hash is not in {DIAGNOSTICS}; expected the "
             f"{Path(name).stem} as a finished run wrote it; run bayes-compute report or fit again"
         )
+
+
+def _unreadable(folder: Path, name: str) -> InputError:
+    """Say that there is no such result, and why if a run has begun to write there."""
+    told = read_json(folder / DIAGNOSTICS) or {}
+    begun = told.get("converged") is True and not os.path.lexists(folder / SUMMARY)  # the last
+    why = ", for its run was cut off or is still at work" if begun else ""
+    return InputError(f"{folder}: got no readable {name}{why}; {_EXPECTED}")
 
 
 def sha256(content: bytes) -> str:

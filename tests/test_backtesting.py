@@ -175,7 +175,7 @@ def test_pooled_scores_weigh_outcomes_alike():
 
 def test_words_name_every_table_and_every_failure(record):
     text = describe(record)
-    assert f"**systems-2023-12 failed**: NotConverged: {'sigma: ess_bulk is 12'}" in text
+    assert r"**systems-2023-12 failed**: NotConverged: sigma: ess\_bulk is 12" in text
     by_year = pooled(scores(record), ("target", "year", "forecast")).loc["systems"]
     for forecast, row in pooled(scores(record)).loc["record"].iterrows():
         assert f"| {forecast} | {row['crps']:.3f} |" in text

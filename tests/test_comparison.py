@@ -250,6 +250,14 @@ def test_figure_names_every_model_and_its_evidence(made_up):
     assert {"-99.0", "-30.0", "-32.5"} <= {text.get_text() for text in ax.texts}
 
 
+def test_the_name_of_a_table_is_no_mathematics(made_up):
+    record = made_up.record
+    record["data"]["name"] = r"a$\frac{$.csv"
+    axes = plots.comparison(record)
+    axes.figure.draw_without_rendering()
+    assert axes.get_legend().get_title().get_text().startswith(r"a\$\frac{\$.csv, as of")
+
+
 def test_the_command_says_and_writes_it(made_up, monkeypatch, tmp_path, capsys):
     from bayes_compute.cli import main
 

@@ -216,7 +216,7 @@ def test_a_real_fit_that_is_killed_leaves_nothing_to_quote_and_runs_again(comman
             assert set(texts(tmp_path / "out")) == FIT
         else:
             assert (status, err.count("\n")) == (2, 1)
-            assert "got no readable summary.json; expected" in err
+            assert "no readable summary.json, for its run was cut off or is still at work;" in err
             assert (tmp_path / "out" / f".{name}.part").exists()
 
 

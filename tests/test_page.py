@@ -112,6 +112,18 @@ def test_everything_can_be_read_by_a_screen_reader(outline):
     assert outline.all("a")[0]["href"] == "#answer"
 
 
+def test_what_is_for_readers_of_the_source_is_not_shown(outline):
+    assert not any("<!--" in text for text in outline.texts)
+
+
+def test_checks_stand_with_the_diagnostics(outline):
+    text = " ".join("".join(outline.texts).split())
+    said = re.search(r"\d+ of \d+ posterior predictive checks fail", text)
+    assert text.index("worst R-hat") < said.start() < text.index("What the priors say")
+    assert "largest system by the end of" in text
+    assert "Figure: running maximum" in [attrs.get("aria-label") for attrs in outline.all("div")]
+
+
 def test_nothing_is_to_be_fetched(outline):
     addresses = [
         attrs[name]

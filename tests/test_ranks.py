@@ -83,11 +83,13 @@ def test_the_record_is_json_and_its_text_names_what_went_wrong():
     record = json.loads(json.dumps(calibration_record(made_up(narrow=0.6)), allow_nan=False))
     assert record["calibrated"] is False
     assert len(record["refused"]) == 20
+    record["data"]["name"] = "a|b_[x](y).csv"
     text = describe(record)
+    assert r"on the design of a\|b\_\[x\](y).csv (" in text
     assert "401 data sets" in text
     assert "75.0 % of systems were placed" in text
     assert "of all 2 quantities together: b.\n" in text
-    assert "- refused, m-0: a: r_hat is 2" in text
+    assert r"- refused, m-0: a: r\_hat is 2" in text
     assert "- failed, m-400: ZeroDivisionError: why" in text
 
 

@@ -10,6 +10,7 @@ from scipy import stats
 from bayes_compute import executor
 from bayes_compute.backtesting.vintage import LEVELS, of_vintage
 from bayes_compute.errors import InputError
+from bayes_compute.escaping import escape
 from bayes_compute.posterior import script
 from bayes_compute.systems import shipped
 
@@ -144,7 +145,10 @@ def describe(record: dict) -> str:
     ]
     for name, vintage in record["vintages"].items():
         if "failure" in vintage:
-            lines += ["", f"**{name} failed**: {vintage['failure']}: {vintage['reason']}"]
+            lines += [
+                "",
+                f"**{name} failed**: {vintage['failure']}: {escape(vintage['reason'], 'markdown')}",
+            ]
     if len(table):
         every = pooled(table)
         for target, words in _TARGETS.items():
@@ -217,7 +221,8 @@ def _known(record: dict) -> list[str]:
                 k[c] for c in ("systems", "known", "revised", "not notable", "absent", "gone")
             ]
             held = [
-                f"{k[r]['system']} 10^{k[r]['log10_flop']:.2f}" for r in ("record", "record_later")
+                f"{escape(k[r]['system'], 'markdown')} 10^{k[r]['log10_flop']:.2f}"
+                for r in ("record", "record_later")
             ]
             lines.append(f"| {' | '.join([name, *map(str, counts), *held])} |")
     return lines

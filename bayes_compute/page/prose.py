@@ -6,6 +6,7 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 from markupsafe import escape as in_html
 
+_COMMENT = re.compile("<!--.*?-->")
 _POWER = re.compile(r"\b10\^(-?\d+(?:\.\d+)?)")
 
 
@@ -38,6 +39,7 @@ def markdown(text: str, label: str) -> Markup:
     label : str
         What the tables hold: each has a box of its own to scroll in, which bears this name.
     """
+    text = _COMMENT.sub("", text)  # keys, for who reads the source
     parser = MarkdownIt("zero").enable(["table", "escape", "entity", "backticks"])
     tokens = parser.parse(text)
     for token in tokens:

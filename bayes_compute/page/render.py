@@ -12,7 +12,7 @@ from markupsafe import Markup
 from markupsafe import escape as in_html
 from plotly.offline import get_plotlyjs
 
-from bayes_compute import plots, published, seed, sensitivity, validation
+from bayes_compute import plots, predictive_checks, published, seed, sensitivity, validation
 from bayes_compute.answer import checks, floors, remarks
 from bayes_compute.escaping import as_json, escape
 from bayes_compute.page.chart import chart, legend, systems_of
@@ -84,6 +84,7 @@ def page(
         # What the sections say, in the words of those who know.
         checks=checks, remarks=remarks, floors=floors, sentences=sentences, table=table,
         numbers=numbers, seed=seed, priors=sensitivity, published=published, hardware=validation,
+        predictive=predictive_checks,
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 
+from bayes_compute.escaping import escape
 from bayes_compute.plots.canvas import COLOURS, MARKERS, axes_or_new, legend_above, styled
 
 
@@ -45,8 +46,7 @@ def comparison(record: dict[str, Any], ax: Axes | None = None) -> Axes:
     ax.set_yticks(place, names)
     ax.set_ylim(-0.6, len(models) - 0.4)
     ax.set_xlabel("Expected log density of systems left out, less that of the best; 1 and 2 SE")
-    title = (
-        f"{record['data']['name']}, as of {record['data']['as_of']}; evidence: within a colour only"
-    )
+    table = escape(record["data"]["name"], "text").replace("$", r"\$")  # not mathematics
+    title = f"{table}, as of {record['data']['as_of']}; evidence: within a colour only"
     legend_above(ax, title, ncols=1)
     return ax

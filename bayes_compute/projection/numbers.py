@@ -13,7 +13,7 @@ from bayes_compute.keys import draws_hash, key
 from bayes_compute.layout import tabulate
 from bayes_compute.projection.coming import BINDING, ESTIMANDS, UNCHANGED
 from bayes_compute.strict_json import plain
-from bayes_compute.wording import binding, ends, level, stated
+from bayes_compute.wording import binding, ends, kind, level, stated
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 _YEARLY = ("record", "frontier", "typical")
@@ -147,7 +147,8 @@ def describe(record: dict) -> str:
     lines += [
         f"Of the systems of {frontier['date'][:4]} the top 5 % are above {_interval(frontier)}, "
         f"and a typical one takes {_interval(typical)}.",
-        "Systems as the table selects them; runs that are not in it may be larger. More than "
+        f"Intervals are {percent} {kind(record)}. Systems as the table selects them; runs that are "
+        "not in it may be larger. More than "
         "five years ahead, projections from 2015 to 2022 were hardly better than a random walk of "
         "the record, and too low.",
     ]
