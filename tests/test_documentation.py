@@ -5,20 +5,54 @@ import re
 import shlex
 from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
+import numpy as np
 import pytest
+from pymc.blocking import DictToArrayBijection
 
+from bayes_compute import plots
 from bayes_compute.cli import main
+from bayes_compute.observations import Observations
+from bayes_compute.systems import load_systems
 
-PAGE = Path(__file__).parents[1] / "docs" / "own_data.md"
+DOCS = Path(__file__).parents[1] / "docs"
+PAGE = DOCS / "own_data.md"
 
 
-@pytest.mark.parametrize(
-    "module", ["changepoint.evidence", "facts", "flop", "observations", "systems"]
-)
+def with_examples() -> list[str]:
+    """Modules in whose docstrings something is run."""
+    files = sorted((DOCS.parent / "bayes_compute").rglob("*.py"))
+    found = [file for file in files if ">>> " in file.read_text(encoding="utf-8")]
+    return [".".join(file.relative_to(DOCS.parent).with_suffix("").parts) for file in found]
+
+
+@pytest.mark.parametrize("module", with_examples())
 def test_examples_of_docstrings_hold(module):
-    found = doctest.testmod(import_module(f"bayes_compute.{module}"))
+    found = doctest.testmod(import_module(module.removesuffix(".__init__")))
     assert found.attempted and not found.failed
+
+
+def test_the_gallery_shows_every_plot():
+    page = (DOCS / "gallery.md").read_text(encoding="utf-8")
+    for name in plots.__all__:
+        if callable(getattr(plots, name)):
+            (picture,) = re.findall(rf"\]\((\S*\b{name}\.png)\)", page)
+            assert (DOCS / picture).is_file(), name
+            assert f"`{name}`" in page
+
+
+def test_the_model_of_the_page_on_models_can_be_sampled():
+    page = (DOCS / "add_model.md").read_text(encoding="utf-8")
+    model = ModuleType("two_eras")
+    exec(re.search(r"```python\n(.*?)```", page, re.S)[1], model.__dict__)
+    observations = Observations.from_systems(load_systems("systems-2022-03"))
+    built = model.build(observations)
+    assert model.regression(observations).cells.priors[0].mean() == pytest.approx(2012, abs=0.5)
+    value, slope = built.logp_dlogp_function(ravel_inputs=True)(
+        DictToArrayBijection.map(built.initial_point())
+    )
+    assert np.isfinite(value) and np.isfinite(slope).all()
 
 
 @pytest.fixture
