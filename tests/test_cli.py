@@ -36,7 +36,7 @@ HEAVY = (
 )
 
 
-def run(*arguments, encoding="utf-8"):
+def run(*arguments, encoding="utf-8", **environment):
     """Run the command in a process of its own, with the network blocked there."""
     return subprocess.run(
         [sys.executable, "-m", "bayes_compute", *map(str, arguments)],
@@ -44,8 +44,21 @@ def run(*arguments, encoding="utf-8"):
         text=True,
         encoding=encoding,
         timeout=600,
-        env={**os.environ, "PYTHONPATH": NO_NETWORK, "PYTHONIOENCODING": encoding},
+        env={**os.environ, "PYTHONPATH": NO_NETWORK, "PYTHONIOENCODING": encoding, **environment},
     )
+
+
+def test_the_same_seed_gives_the_same_bytes_on_other_cores(tmp_path):
+    fit = ["fit", "regimes", "--data", "systems-2022-03", "--quiet"]
+    compiles = run(*fit, "--draws", 20, "--tune", 20, "--out", tmp_path / "compiles")
+    assert compiles.returncode == 1, compiles.stderr
+    written = []
+    for cores in ("1", "2"):
+        given = {"PYTHON_CPU_COUNT": cores, "PYTHONHASHSEED": cores}
+        done = run(*fit, "--draws", 500, "--tune", 300, "--out", tmp_path / cores, **given)
+        assert done.returncode == 0, done.stderr
+        written.append((tmp_path / cores / "summary.json").read_bytes())
+    assert written[0] == written[1]
 
 
 def test_the_network_is_blocked_where_commands_run():
