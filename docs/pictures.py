@@ -54,7 +54,7 @@ def take(results: Path) -> list[str]:
                 with Image.open(source) as picture:
                     size = (round(side * scale) for side in picture.size)
                     small = picture.convert("RGB").resize((*size,), Image.Resampling.LANCZOS)
-                    small.quantize(256).save(into / f"{name}.png", optimize=True)
+                    small.save(into / f"{name}.png", optimize=True)
     return lacking
 
 
