@@ -184,14 +184,18 @@ def _of(inside: float, n: float, prob: float) -> str:
 
 def _by_year(table: pd.DataFrame) -> list[str]:
     """Whether what systems lie at, and how many are inside, changes with time."""
-    every = pooled(table[table["target"] == "systems"], ("year", "forecast")).sort_index()
+    of_systems = pooled(table, ("target", "year", "forecast")).loc["systems"]
+    every: Any = of_systems.sort_index()
     lines = [
         "| year | forecast | CRPS | place | inside 50 % | inside 90 % |",
         "|---|---|---|---|---|---|",
     ]
-    for (year, name), row in every.iterrows():
+    for row in every.reset_index().to_dict(orient="records"):
         inside = " | ".join(_of(row[f"inside_{100 * p:.0f}"], row["n"], p) for p in LEVELS)
-        lines.append(f"| {year:.0f} | {name} | {row['crps']:.3f} | {row['place']:.2f} | {inside} |")
+        lines.append(
+            f"| {row['year']:.0f} | {row['forecast']} | {row['crps']:.3f} | {row['place']:.2f} "
+            f"| {inside} |"
+        )
     return lines
 
 
