@@ -139,7 +139,7 @@ def test_all_of_arviz_is_tried_or_excluded_with_a_reason():
     }
     tried = {*STATISTICS, *PLOTS} | OF_OTHERS
     assert not tried & {*EXCLUDED}
-    assert functions == tried | {*EXCLUDED}
+    assert functions - tried == {*EXCLUDED}
 
 
 def test_the_documentation_lists_what_is_tried():
@@ -176,7 +176,7 @@ def test_models_are_compared(dt):
     assert list(table["elpd_diff"]) == [0, 0]
     az.plot_compare(table, backend="matplotlib")
     plt.close("all")
-    assert az.wasserstein(dt, dt) == 0
+    assert az.wasserstein(dt, dt) == pytest.approx(0, abs=1e-9)
     assert az.kl_divergence(dt, dt) == 0
     both = az.weight_predictions([dt, dt], weights=[0.5, 0.5])
     assert both["posterior_predictive"].sizes["system"] == dt["observed_data"].sizes["system"]
