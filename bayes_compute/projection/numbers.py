@@ -148,9 +148,8 @@ def describe(record: dict) -> str:
         f"Of the systems of {frontier['date'][:4]} the top 5 % are above {_interval(frontier)}, "
         f"and a typical one takes {_interval(typical)}.",
         f"Intervals are {percent} {kind(record)}. Systems as the table selects them; runs that are "
-        "not in it may be larger. More than "
-        "five years ahead, projections from 2015 to 2022 were hardly better than a random walk of "
-        "the record, and too low.",
+        "not in it may be larger. More than five years ahead, projections from 2015 to 2022 were "
+        "hardly better than a random walk of the record, and too low.",
     ]
     lines += [f"Not known by then, so does not bind: {why}" for why in record["unknown"]]
     return "\n".join(lines)
