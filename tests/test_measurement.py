@@ -224,4 +224,4 @@ def test_two_fits_are_set_side_by_side(make_fit):
         comparison(one, other), "90 %"
     )
     failed = comparison(one, bc.NotConverged("three_eras: R-hat", {}))
-    assert "three_eras: R-hat" in describe(failed, "90 %")
+    assert r"three\_eras: R-hat" in describe(failed, "90 %")
