@@ -17,6 +17,7 @@ from bayes_compute.rounding import ends_text, median_text
 from bayes_compute.wording import split
 
 _MOVED = 3.0  # Monte Carlo errors of the difference: what a change of seed seldom exceeds
+_NAMED = 5  # systems of each kind of change
 _OTHER_UNITS = ("growth_factor", "doubling_time")  # of growth, and so the same claims
 _OF_A_SYSTEM = {
     "log10_flop": "compute",
@@ -100,7 +101,7 @@ def describe(found: dict[str, Any]) -> str:
         of = f" ({', '.join(f'{part} {n}' for part, n in what.items())})" if what else ""
         reasons.append(
             f"systems: {len(systems['new'])} new, {len(systems['removed'])} removed, "
-            f"{len(systems['revised'])} revised{of}"
+            f"{len(systems['revised'])} revised{of}{_first(systems)}"
         )
     reasons += [f"{name}: {old} → {new}" for name, (old, new) in changed.items()]
     lines += ["What changed:", *(f"  {reason}" for reason in reasons or ["nothing"])]
@@ -131,6 +132,20 @@ def describe(found: dict[str, Any]) -> str:
     ]
     note = "shift: change of the median over the half-widths of both intervals, added as errors are"
     return "\n".join([*lines, "", tabulate([head, *body], "text", "llllr", ["", *keys]) + note])
+
+
+def _first(systems: dict[str, Any]) -> str:
+    """Lines that name the first systems that are new, removed or revised, and in what."""
+    lines = []
+    for kind, names in systems.items():
+        what = names if kind == "revised" else dict.fromkeys(names, ())
+        said = [
+            escape(name, "text") + (f" ({', '.join(parts)})" if parts else "")
+            for name, parts in list(what.items())[:_NAMED]
+        ]
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        lines += [f"\n    {kind}: {', '.join(said)}{more}"] if said else []
+    return "".join(lines)
 
 
 def _rows(record: dict, estimands: dict[str, list[dict]]) -> dict[str, dict]:

@@ -183,17 +183,17 @@ class Estimate:
         lower, upper = self.interval(prob)
         digits = 2 if upper > 1.25 * lower else 3
         median, lower, upper = (flop_text(x, digits) for x in (self.median, lower, upper))
-        return f"{median} FLOP ({100 * prob:.10g} %: {lower} to {upper})"
+        level = f"{100 * prob:.10g} % equal-tailed interval"
+        return f"{median} FLOP ({level}: {lower} to {upper})"
 
     def _how(self) -> str:
         normal = f"Its log10 is normal: mean {self.log10_median:.3f}, sd {self.log10_sd:.3f}"
         if not self.parts:
-            return f"The product of the steps. {normal}. Intervals are equal-tailed."
+            return f"The product of the steps. {normal}."
         weights = ", ".join(f"{part.log10_sd**-2 * self.log10_sd**2:.2f}" for part in self.parts)
         return (
             "Combined as independent (leave out what was computed from another): the product of "
-            f"the densities, each weighing by its precision ({weights}). {normal}. "
-            "Intervals are equal-tailed."
+            f"the densities, each weighing by its precision ({weights}). {normal}."
         )
 
 

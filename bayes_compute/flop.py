@@ -151,7 +151,7 @@ def training_flop(
     --------
     >>> import bayes_compute as bc
     >>> print(bc.training_flop(parameters=175e9, tokens="300B").describe())
-    3.2e23 FLOP (90 %: 2.1e23 to 4.7e23)
+    3.2e23 FLOP (90 % equal-tailed interval: 2.1e23 to 4.7e23)
     """
     known = dict(locals())
     given = {name for name, value in known.items() if value is not None}

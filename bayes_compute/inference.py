@@ -71,6 +71,16 @@ def fit(
         If the fit fails :data:`bayes_compute.gate.GATE`; the exception holds the diagnostics.
     InputError
         If there is no such model, or an argument is out of range.
+
+    Examples
+    --------
+    >>> import bayes_compute as bc
+    >>> observations = bc.Observations.from_systems(bc.load_systems("systems-2022-03"))
+    >>> dt = bc.fit("one_era", observations, seed=1, progress=False)
+    >>> dict(dt["posterior"]["growth"].sizes)
+    {'chain': 4, 'draw': 1000, 'era': 1}
+    >>> round(float(dt["posterior"]["growth"].median()), 2)
+    0.27
     """
     from bayes_compute.sampling import prior_draws
 

@@ -42,6 +42,14 @@ def quote(fit: xr.DataTree | dict, *names: str, format: str = "text") -> str:
         If a name or the format is unknown.
     NotConverged
         If the fit failed its diagnostics.
+
+    Examples
+    --------
+    >>> import bayes_compute as bc
+    >>> observations = bc.Observations.from_systems(bc.load_systems("systems-2022-03"))
+    >>> dt = bc.fit("one_era", observations, seed=1, progress=False)
+    >>> print(bc.quote(dt, "growth"))  # doctest: +ELLIPSIS
+    Growth in era 1: 0.27... OOM/year (90 % equal-tailed interval 0.2... to 0.29...), which is ...
     """
     _check_format(format, FORMATS)
     record = fit if isinstance(fit, dict) else _whole_record(fit)

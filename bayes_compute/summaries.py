@@ -69,6 +69,19 @@ def summary(dt: xr.DataTree, prob: float | None = None) -> pd.DataFrame:
     ------
     InputError
         If ``prob`` is not between 0 and 1.
+
+    Examples
+    --------
+    >>> import bayes_compute as bc
+    >>> observations = bc.Observations.from_systems(bc.load_systems("systems-2022-03"))
+    >>> dt = bc.fit("one_era", observations, seed=1, progress=False)
+    >>> found = bc.summary(dt)
+    >>> print(found.loc[["growth[1]", "doubling_time[1]"], ["unit", "median"]].round(1))
+    ... # doctest: +NORMALIZE_WHITESPACE
+                          unit  median
+    name
+    growth[1]         OOM/year     0.3
+    doubling_time[1]    months    13.2
     """
     prob = float(dt.attrs["interval_prob"] if prob is None else prob)
     if not 0 < prob < 1:

@@ -7,6 +7,8 @@ derived again from the draws, by the same code, and compared.
 
 import os
 import re
+import shutil
+import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +20,9 @@ from bayes_compute.results_folder import read_projected
 from bayes_compute.summary_record import summary_record
 
 _CLAIM = re.compile(r"^(.*?)(?<!\\)%\s*(\w+/.+@[0-9a-f]{8}-[0-9a-f]{8})\s*$")
-_MACRO = re.compile(r"^\s*\\(?:re|provide)?newcommand\*?\s*\{?\\(bc[A-Z][A-Za-z]*)\}?\s*\{(.*)\}$")
+_MACRO = re.compile(
+    r"^\s*\\(?:(?:re|provide)?newcommand\*?|[gex]?def)\s*\{?\\(bc[A-Z][A-Za-z]*)\}?\s*\{(.*)\}$"
+)
 _INPUT = re.compile(r"\\(?:input|include)(?![a-zA-Z])\s*(?:\{([^}]*)\}|([^\s{}\\]+))")
 _COMMENT = re.compile(r"(?<!\\)%.*")
 
@@ -139,17 +143,32 @@ def _files(path: Path) -> list[Path]:
             continue
         found.append(path)
         for line in _read(path).splitlines():
-            inputs = _INPUT.finditer(_COMMENT.sub("", line))
-            waiting += [_found(match[1] or match[2], path) for match in inputs]
-    return found
+            for match in _INPUT.finditer(_COMMENT.sub("", line)):
+                name = match[1] or match[2]
+                if (own := _own(name, path)) is not None:
+                    waiting.append(own)
+                else:  # its inputs are TeX's affair
+                    found.append(_installed(name, path))
+    return list(dict.fromkeys(found))
 
 
-def _found(name: str, by: Path) -> Path:
+def _own(name: str, by: Path) -> Path | None:
+    """What a file inputs from here or from beside it."""
     name = name.strip().strip('"')
     names = [name] if name.endswith(".tex") else [f"{name}.tex", name]
     for path in (folder / n for n in names for folder in (Path(), by.parent)):
         if os.path.isfile(path):  # which asks of any name, as long as it may be
             return path
+    return None
+
+
+def _installed(name: str, by: Path) -> Path:
+    """What LaTeX finds elsewhere, if it is installed."""
+    search = shutil.which("kpsewhich")
+    if search and not name.startswith("-"):  # which would be an option
+        told = subprocess.run([search, name.strip()], capture_output=True, text=True, check=False)
+        if told.returncode == 0:
+            return Path(told.stdout.strip())
     raise InputError(
         f"{by}: got \\input of {name}, which is neither here nor beside it; expected a file; run "
         "this where LaTeX runs"

@@ -1,6 +1,8 @@
 """A small fit, made up by numpy alone, in the form that ``fit`` returns."""
 
 import json
+import shutil
+import subprocess
 from collections.abc import Callable
 
 import numpy as np
@@ -298,3 +300,43 @@ def drawn_regimes():
         return tree
 
     return build
+
+
+@pytest.fixture(scope="session")
+def browser():
+    playwright = pytest.importorskip("playwright.sync_api")
+    names = ("chromium", "chromium-browser", "google-chrome")
+    found = [path for name in names if (path := shutil.which(name))]
+    if not found or subprocess.run([found[0], "--version"], capture_output=True).returncode:
+        pytest.skip("no Chromium here")
+    with playwright.sync_playwright() as driver:
+        started = driver.chromium.launch(
+            executable_path=found[0], args=["--no-sandbox", "--disable-dev-shm-usage"]
+        )
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def open_page(browser):
+    """Open a file in a context with the given options; what it complains of and asks for."""
+    contexts = []
+
+    def opened(path, **options):
+        contexts.append(browser.new_context(**options))
+        tab = contexts[-1].new_page()
+        tab.complaints = []
+        tab.on("console", lambda message: tab.complaints.append(message.text))
+        tab.on("pageerror", lambda error: tab.complaints.append(str(error)))
+        tab.on("dialog", lambda dialog: (tab.complaints.append("dialog"), dialog.dismiss()))
+        tab.on("request", lambda request: tab.complaints.append(request.url[:200]))
+        tab.goto(path.as_uri())
+        tab.complaints = [
+            told for told in tab.complaints
+            if told != path.as_uri() and not told.startswith("data:")
+        ]  # fmt: skip
+        return tab
+
+    yield opened
+    for context in contexts:
+        context.close()

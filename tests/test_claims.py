@@ -1,4 +1,5 @@
 import json
+import re
 
 import numpy as np
 import pytest
@@ -89,7 +90,8 @@ def test_systems_are_new_removed_or_revised(folders, datatree):
             domain_index=("system", domain),
         )  # fmt: skip
 
-    systems = claims.compare(*folders(change))["systems"]
+    found = claims.compare(*folders(change))
+    systems = found["systems"]
     assert systems["new"] == ["newcomer"]
     assert systems["removed"] == [called[10]]
     assert systems["revised"] == {
@@ -97,6 +99,24 @@ def test_systems_are_new_removed_or_revised(folders, datatree):
         called[21]: ["compute", "date"],
         called[22]: ["domain"],
     }
+    assert (
+        "  systems: 1 new, 1 removed, 3 revised (compute 2, date 1, domain 1)\n"
+        f"    new: newcomer\n    removed: {called[10]}\n"
+        f"    revised: {called[20]} (compute), {called[21]} (compute, date), "
+        f"{called[22]} (domain)\n"
+    ) in claims.describe(found)
+
+
+def test_of_many_changed_systems_the_first_are_named_and_the_rest_counted(folders):
+    def change(tree):
+        constant = tree["constant_data"].dataset
+        names = [
+            f"\x1b[2J{k}" if k < 7 else name for k, name in enumerate(constant["system"].to_numpy())
+        ]
+        tree["constant_data"] = constant.assign_coords(system=names)
+
+    text = claims.describe(claims.compare(*folders(change)))
+    assert re.search(r"\n    new: [^\n\x1b]*0, [^\n\x1b]*4 and 2 more\n", text)
 
 
 def test_why_names_counts_versions_code_and_settings(folders):
@@ -111,7 +131,7 @@ def test_why_names_counts_versions_code_and_settings(folders):
     assert text.startswith(
         "three_eras: from made up as of 2022-01-01 (60 rows) to other as of 2022-01-01 (60 rows)\n"
     )
-    assert "  systems: 0 new, 0 removed, 60 revised (compute 60)\n" in text
+    assert "  systems: 0 new, 0 removed, 60 revised (compute 60)\n    revised: " in text
     assert "  code: none → abc\n" in text
     assert "  table: 00000000 → 11111111\n" in text
     assert "only another fit with one of them can tell" in text

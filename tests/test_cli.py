@@ -1,4 +1,5 @@
 import ast
+import io
 import json
 import os
 import re
@@ -9,6 +10,7 @@ from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 import bayes_compute
 from bayes_compute import report
@@ -110,9 +112,12 @@ def fake_fit(monkeypatch, datatree, no_ceilings):
 @pytest.fixture
 def csv(tmp_path):
     """Every other system of the newest table, in the shipped schema: enough to be fitted."""
+    return half_a_table(tmp_path / "mine.csv")
+
+
+def half_a_table(path):
     lines = (ROOT / "data" / "systems_2025-08.csv").read_text(encoding="utf-8").splitlines()
     dated = [line for line in lines[1:] if re.search(r"^[^,\"\n]+,\d{4}-\d\d-\d\d,", line)]
-    path = tmp_path / "mine.csv"
     path.write_text("\n".join([lines[0], *dated[::2]]) + "\n", encoding="utf-8")
     return path
 
@@ -450,19 +455,46 @@ def test_json_survives_a_terminal_without_arrows(datatree, tmp_path):
     assert json.loads(done.stdout)[0]["name"] == "transition_year[1→2]"
 
 
-def test_report_really_fits_small_data(csv, tmp_path):
+@pytest.fixture(scope="module")
+def real(tmp_path_factory):
+    """A report of small data, really fitted: how it ended and its folder."""
+    folder = tmp_path_factory.mktemp("real")
+    csv = half_a_table(folder / "mine.csv")
     # As of a day whose ceilings other tests have fitted
     day = ("--as-of", "2025-08-31")
-    done = run("report", "three_eras", "--data", csv, *day, "--out", tmp_path / "out")
+    return run("report", "three_eras", "--data", csv, *day, "--out", folder / "out"), folder / "out"
+
+
+def test_report_really_fits_small_data(real):
+    done, out = real
     assert done.returncode == 0, done.stderr
     assert "By the end of 2030 it is likely 10^" in done.stdout
     assert len(re.findall(r"^The transition from era \d to era \d: \d{4}", done.stdout, re.M)) == 2
-    assert read_record(tmp_path / "out")["diagnostics"]["worst_r_hat"] < 1.01
-    assert (tmp_path / "out" / "figures" / "compute_over_time.pdf").exists()
+    assert read_record(out)["diagnostics"]["worst_r_hat"] < 1.01
+    assert (out / "figures" / "compute_over_time.pdf").exists()
     (row,) = re.findall(r"^\| transition_year\[1→2\] \|.*$", done.stdout, re.M)
     assert row.count(" to ") == 3, "prior, posterior, and posterior under flat priors"
-    again = run("quote", tmp_path / "out", "growth[2]", "--format", "latex")
+    again = run("quote", out, "growth[2]", "--format", "latex")
     assert again.stdout.count(r"90\,\% equal-tailed interval") == 1
+
+
+def test_the_page_of_a_real_report_opens_and_shows_its_systems_and_figures(real, open_page):
+    tab = open_page(real[1] / "report.html", viewport={"width": 1280, "height": 900})
+    tab.wait_for_selector("#chart .points path")
+    for details in tab.locator("details").all():
+        details.locator("summary").click()
+    assert tab.complaints == []
+    drawn = tab.evaluate("[...document.querySelectorAll('img')].map(i => i.naturalWidth)")
+    assert drawn and min(drawn) > 0
+    counts = read_record(real[1])["counts"]
+    assert tab.locator("#chart .points path").count() == sum(
+        era["modal"] for era in counts.values()
+    )
+    picture = Image.open(io.BytesIO(tab.locator("#chart").screenshot())).convert("RGB")
+    colours = picture.getcolors(picture.width * picture.height)
+    most, commonest = max(colours)
+    assert commonest == (255, 255, 255), "the ground"
+    assert 0.6 < most / (picture.width * picture.height) < 0.99, "the rest is drawn"
 
 
 def test_readings_are_fitted_and_weighed(csv, tmp_path):

@@ -269,7 +269,7 @@ def test_call_that_is_refused(known, message):
 def test_command_answers_in_words_first(command):
     status, out, err = command("--parameters", "175B", "--tokens", "300B", "--explain")
     assert (status, err) == (0, "")
-    assert re.match(r"3\.[12]e23 FLOP \(90 %: 2\.1e23 to 4\.7e23\)\n", out)
+    assert re.match(r"3\.[12]e23 FLOP \(90 % equal-tailed interval: 2\.1e23 to 4\.7e23\)\n", out)
     assert "2 forward, 4 backward" in out
     for number in ("1.75e11", "3e11"):
         assert number in out
@@ -278,7 +278,7 @@ def test_command_answers_in_words_first(command):
 def test_command_gives_the_asked_probability(command):
     estimate = training_flop(parameters=175e9, tokens=300e9)
     _, out, _ = command("--parameters", "175B", "--tokens", "300B", "--ci", "0.5")
-    assert "(50 %: " in out
+    assert "(50 % equal-tailed interval: " in out
     status, _, _ = command("--published", "1e25", "--ci", "0.9999999999999999")
     assert status == 0
     _, out, _ = command(*shlex.split("--parameters 175B --tokens 300B --ci 0.5 --format json"))
@@ -290,7 +290,7 @@ def test_command_gives_the_asked_probability(command):
 def test_command_speaks_the_formats(command):
     known = shlex.split("--parameters 175B --tokens 300B --published 3e23 --explain --format")
     _, latex, _ = command(*known, "latex")
-    assert r"\times 10^{23}$ FLOP (90\,\%: $" in latex
+    assert r"\times 10^{23}$ FLOP (90\,\% equal-tailed interval: $" in latex
     assert latex.count(r"\begin{tabular}{lrll}") == 2
     _, markdown, _ = command(*known, "markdown")
     assert "×10²³ FLOP" in markdown and "| --- | ---: | --- | --- |" in markdown

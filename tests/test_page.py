@@ -2,9 +2,8 @@
 
 import json
 import re
-import shutil
-import subprocess
 from collections import Counter
+from functools import partial
 from html.parser import HTMLParser
 
 import numpy as np
@@ -236,44 +235,10 @@ def test_the_numbers_of_the_cards_are_those_that_are_quoted(projected):
 # What a browser makes of it
 
 
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api")
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = [path for name in names if (path := shutil.which(name))]
-    if not found or subprocess.run([found[0], "--version"], capture_output=True).returncode:
-        pytest.skip("no Chromium here")
-    with playwright.sync_playwright() as driver:
-        started = driver.chromium.launch(
-            executable_path=found[0], args=["--no-sandbox", "--disable-dev-shm-usage"]
-        )
-        yield started
-        started.close()
-
-
 @pytest.fixture
-def opened(browser, written):
-    """Open the page in a context with the given options; what it complains of and asks for."""
-    contexts = []
-
-    def open_page(**options):
-        contexts.append(browser.new_context(**options))
-        tab = contexts[-1].new_page()
-        tab.complaints = []
-        tab.on("console", lambda message: tab.complaints.append(message.text))
-        tab.on("pageerror", lambda error: tab.complaints.append(str(error)))
-        tab.on("dialog", lambda dialog: (tab.complaints.append("dialog"), dialog.dismiss()))
-        tab.on("request", lambda request: tab.complaints.append(request.url[:200]))
-        tab.goto(written.as_uri())
-        tab.complaints = [
-            told for told in tab.complaints
-            if told != written.as_uri() and not told.startswith("data:")
-        ]  # fmt: skip
-        return tab
-
-    yield open_page
-    for context in contexts:
-        context.close()
+def opened(open_page, written):
+    """Open the page in a context with the given options."""
+    return partial(open_page, written)
 
 
 def wait_until(tab, expression):

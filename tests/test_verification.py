@@ -136,6 +136,30 @@ def test_inputs_are_found_where_latex_runs_or_beside_the_file(results, tmp_path,
         verify(inner / "paper.tex", [results])
 
 
+def test_inputs_are_found_where_latex_finds_them(paper, results, tmp_path, monkeypatch):
+    line = line_of(results, "bcGrowthTwoMedian")
+    (tmp_path / "far").mkdir()
+    (tmp_path / "far" / "shared.tex").write_text(f"{changed(line)[0]}\n\\input{{#1}}\n")
+    found = tmp_path / "kpsewhich"
+    found.write_text(f"#!/bin/sh\n[ \"$*\" = shared ] && echo '{tmp_path}/far/shared.tex'\n")
+    found.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
+    hold, text = paper(line, r"\input{shared}")
+    assert not hold and "far/shared.tex:1: differs: " in text
+    for name in ("other", "--help"):
+        with pytest.raises(InputError, match=f"got .input of {name}, which is neither"):
+            paper(line, rf"\input{{{name}}}")
+
+
+def test_macros_of_plain_tex_are_claims_too(paper, results):
+    line = line_of(results, "bcGrowthTwoMedian")
+    defined = line.replace(r"\newcommand{\bcGrowthTwoMedian}", r"\def\bcGrowthTwoMedian")
+    assert defined != line
+    assert paper(defined) == (True, "1 of 1 claims hold")
+    hold, text = paper(changed(defined)[0].partition(" % ")[0], line)
+    assert not hold and r"no key (\bcGrowthTwoMedian)" in text
+
+
 def test_a_file_without_claims_is_refused(paper, results, tmp_path):
     with pytest.raises(InputError, match=r"paper.tex: got no line with a key; expected macros"):
         paper("Compute grows by 99 % a year.")
