@@ -9,7 +9,9 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,7 +19,7 @@ import xarray as xr
 from conftest import synthetic_fit, without_ceilings
 
 import bayes_compute as bc
-from bayes_compute import files, report
+from bayes_compute import comparison_tables, files, report, studies
 from bayes_compute.ceilings import kept
 from bayes_compute.errors import InputError, NotConverged
 from bayes_compute.keys import draws_hash
@@ -262,6 +264,81 @@ def test_a_projection_that_finds_the_disk_full_leaves_the_fit(kills, cheap, tmp_
     assert read_record(out) == read_record(kills.old)
     assert "projection" not in read_projected(out).children
     assert not {name for name in texts(out) if "figures/projection" in name}
+
+
+@contextmanager
+def as_nobody():
+    """Without the rights of a superuser, to whom no folder is read-only."""
+    if os.geteuid():
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+def test_a_read_only_folder_is_refused_before_the_fit_and_keeps_what_it_has(kills, cheap):
+    with tempfile.TemporaryDirectory() as home:
+        os.chmod(home, 0o755)
+        out = shutil.copytree(kills.old, Path(home) / "out")
+        for folder in (out / "figures", out):
+            folder.chmod(0o555)
+        with as_nobody():
+            for refused in (lambda: check_folder(out), lambda: write_fit(kills.fits[1], out)):
+                with pytest.raises(InputError, match="got 'Permission denied'; expected a folder"):
+                    refused()
+        assert texts(out) == texts(kills.old)
+
+
+def study(folder, number):
+    studies.write_comparison({"number": number}, folder)
+
+
+@pytest.fixture
+def cheap_study(monkeypatch):
+    monkeypatch.setattr(comparison_tables, "describe", lambda record, _: str(record["number"]))
+    monkeypatch.setattr(
+        studies,
+        "write_figure",
+        lambda name, record, folder, formats: files.write_text(
+            folder, f"figures/{name}.svg", str(record["number"])
+        ),
+    )
+
+
+def test_a_kill_of_a_study_leaves_the_old_one_none_or_the_new_one(cheap_study, tmp_path):
+    out, told = tmp_path / "out", []
+    out.mkdir()
+    study(out, 1)
+    for folder in killed_at_each_step(lambda: study(out, 2), out, tmp_path):
+        record = files.read_json(folder / "comparison.json")
+        told.append(record and record["number"])
+        if record:
+            names = ("comparison.md", "figures/comparison.svg")
+            assert {(folder / name).read_text() for name in names} == {str(told[-1])}
+    assert told == [1, *[None] * (len(told) - 2), 2] and len(told) > 4
+    assert set(texts(out)) == {"comparison.md", "comparison.json", "figures/comparison.svg"}
+
+
+@pytest.mark.parametrize("name", ["comparison.md", "comparison.json"])
+def test_a_study_that_finds_the_disk_full_has_no_record(cheap_study, tmp_path, monkeypatch, name):
+    study(tmp_path, 1)
+    write = Path.write_bytes
+
+    def full(path, data):
+        if path.name == f".{name}.part":
+            raise OSError(28, "No space left on device")
+        return write(path, data)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "write_bytes", full)
+        with pytest.raises(InputError, match="got 'No space left on device'; expected a folder"):
+            study(tmp_path, 2)
+    assert not (tmp_path / "comparison.json").exists() and not [*tmp_path.rglob(".*")]
+    study(tmp_path, 3)
+    assert files.read_json(tmp_path / "comparison.json") == {"number": 3}
 
 
 LIMITED = """
