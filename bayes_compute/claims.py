@@ -43,7 +43,7 @@ def compare(earlier: str | os.PathLike[str], later: str | os.PathLike[str]) -> d
         both rows and ``shift``, the change over the half-widths of both intervals, added as
         errors are; it is in the order of shifts; ``claims``, the number of those in both, and
         ``only`` in one of them; ``systems`` that are ``new``, ``removed`` and ``revised`` (what of
-        them), and ``changed``, versions and settings before and after.
+        them), by date, and ``changed``, versions and settings before and after.
 
     Raises
     ------
@@ -101,7 +101,7 @@ def describe(found: dict[str, Any]) -> str:
         of = f" ({', '.join(f'{part} {n}' for part, n in what.items())})" if what else ""
         reasons.append(
             f"systems: {len(systems['new'])} new, {len(systems['removed'])} removed, "
-            f"{len(systems['revised'])} revised{of}{_first(systems)}"
+            f"{len(systems['revised'])} revised{of}{_latest(systems)}"
         )
     reasons += [f"{name}: {old} → {new}" for name, (old, new) in changed.items()]
     lines += ["What changed:", *(f"  {reason}" for reason in reasons or ["nothing"])]
@@ -134,14 +134,14 @@ def describe(found: dict[str, Any]) -> str:
     return "\n".join([*lines, "", tabulate([head, *body], "text", "llllr", ["", *keys]) + note])
 
 
-def _first(systems: dict[str, Any]) -> str:
-    """Lines that name the first systems that are new, removed or revised, and in what."""
+def _latest(systems: dict[str, Any]) -> str:
+    """Lines that name the latest systems that are new, removed or revised, and in what."""
     lines = []
     for kind, names in systems.items():
         what = names if kind == "revised" else dict.fromkeys(names, ())
         said = [
             escape(name, "text") + (f" ({', '.join(parts)})" if parts else "")
-            for name, parts in list(what.items())[:_NAMED]
+            for name, parts in list(what.items())[: -_NAMED - 1 : -1]
         ]
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
         lines += [f"\n    {kind}: {', '.join(said)}{more}"] if said else []
