@@ -43,7 +43,7 @@ def compare(earlier: str | os.PathLike[str], later: str | os.PathLike[str]) -> d
         both rows and ``shift``, the change over the half-widths of both intervals, added as
         errors are; it is in the order of shifts; ``claims``, the number of those in both, and
         ``only`` in one of them; ``systems`` that are ``new``, ``removed`` and ``revised`` (what of
-        them), by date, and ``changed``, versions and settings before and after.
+        them), in order of date, and ``changed``, versions and settings before and after.
 
     Raises
     ------

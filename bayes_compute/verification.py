@@ -21,7 +21,9 @@ from bayes_compute.summary_record import summary_record
 
 _CLAIM = re.compile(r"^(.*?)(?<!\\)%\s*(\w+/.+@[0-9a-f]{8}-[0-9a-f]{8})\s*$")
 _MACRO = re.compile(
-    r"^\s*\\(?:(?:re|provide)?newcommand\*?|[gex]?def)\s*\{?\\(bc[A-Z][A-Za-z]*)\}?\s*\{(.*)\}$"
+    r"^\s*(?:\\(?:global|long|protected)\s*)*"
+    r"\\(?:(?:(?:re)?new|provide)command\*?|DeclareRobustCommand\*?|[gex]?def)"
+    r"\s*\{?\\(bc[A-Z][A-Za-z]*)\}?\s*\{(.*)\}[^}]*$"
 )
 _INPUT = re.compile(r"\\(?:input|include)(?![a-zA-Z])\s*(?:\{([^}]*)\}|([^\s{}\\]+))")
 _COMMENT = re.compile(r"(?<!\\)%.*")
@@ -54,7 +56,8 @@ def verify(file: str | os.PathLike[str], folders: list[Path]) -> tuple[bool, str
     Parameters
     ----------
     file : path
-        LaTeX; what it inputs is looked for in the working folder, as LaTeX does, and beside it.
+        LaTeX; what it inputs is looked for in the working folder, as LaTeX does, beside it and,
+        where LaTeX is installed, where that looks.
     folders : list of path
         Results folders.
 
@@ -68,9 +71,11 @@ def verify(file: str | os.PathLike[str], folders: list[Path]) -> tuple[bool, str
     Raises
     ------
     InputError
-        If a file cannot be read or makes no claim, or a folder holds no finished run.
+        If a file or what it inputs cannot be read, no claim is made, or a folder holds no finished
+        run.
     """
-    found = [claim for path in _files(Path(file)) for claim in _claims(path)]
+    texts = _files(Path(file))
+    found = [claim for path, text in texts.items() for claim in _parsed(text, str(path))]
     if not found:
         raise InputError(
             f"{file}: got no line with a key; expected macros, tables or sentences of "
@@ -112,18 +117,14 @@ def _derived(folder: Path) -> list[Claim]:
     return [claim for part in parts for claim in _parsed(part, str(folder))]
 
 
-def _claims(path: Path) -> list[Claim]:
-    return _parsed(_read(path), str(path))
-
-
 def _parsed(text: str, where: str) -> list[Claim]:
     """Claims of lines: those with a key, and macros of ours that ought to have one."""
     found = []
     for number, line in enumerate(text.splitlines(), 1):
         keyed = _CLAIM.match(line)
         said, key = keyed.groups() if keyed else (line, "")
-        said = " ".join(said.split())
-        if _COMMENT.search(said):  # is not in the paper
+        said = " ".join(_COMMENT.sub("", said).split())
+        if not said:  # of the paper
             continue
         macro = _MACRO.match(said)
         if macro and (keyed or macro[1] != "bcNumber"):
@@ -134,27 +135,32 @@ def _parsed(text: str, where: str) -> list[Claim]:
     return found
 
 
-def _files(path: Path) -> list[Path]:
-    """A file and what it inputs, each once."""
-    found, waiting = [], [path]
+def _files(path: Path) -> dict[Path, str]:
+    """Text of a file and of what it inputs, each once."""
+    texts: dict[Path, str] = {}
+    waiting = [(path, False)]
     while waiting:
-        path = waiting.pop(0)
-        if path in found:
+        path, installed = waiting.pop(0)
+        if path in texts:
             continue
-        found.append(path)
-        for line in _read(path).splitlines():
+        texts[path] = _read(path, "replace" if installed else "strict")
+        for line in texts[path].splitlines():
             for match in _INPUT.finditer(_COMMENT.sub("", line)):
-                name = match[1] or match[2]
+                name = (match[1] or match[2] or "").strip().strip('"')
                 if (own := _own(name, path)) is not None:
-                    waiting.append(own)
-                else:  # its inputs are TeX's affair
-                    found.append(_installed(name, path))
-    return list(dict.fromkeys(found))
+                    waiting.append((own, installed))
+                elif (there := _installed(name)) is not None:
+                    waiting.append((there, True))
+                elif not installed:  # else it may be a name that TeX makes up as it goes
+                    raise InputError(
+                        f"{path}: got \\input of {name}, which is neither here nor beside it; "
+                        "expected a file; run this where LaTeX runs"
+                    )
+    return texts
 
 
 def _own(name: str, by: Path) -> Path | None:
     """What a file inputs from here or from beside it."""
-    name = name.strip().strip('"')
     names = [name] if name.endswith(".tex") else [f"{name}.tex", name]
     for path in (folder / n for n in names for folder in (Path(), by.parent)):
         if os.path.isfile(path):  # which asks of any name, as long as it may be
@@ -162,22 +168,21 @@ def _own(name: str, by: Path) -> Path | None:
     return None
 
 
-def _installed(name: str, by: Path) -> Path:
-    """What LaTeX finds elsewhere, if it is installed."""
+def _installed(name: str) -> Path | None:
+    """What LaTeX finds elsewhere, where it is installed."""
     search = shutil.which("kpsewhich")
-    if search and not name.startswith("-"):  # which would be an option
-        told = subprocess.run([search, name.strip()], capture_output=True, text=True, check=False)
-        if told.returncode == 0:
-            return Path(told.stdout.strip())
-    raise InputError(
-        f"{by}: got \\input of {name}, which is neither here nor beside it; expected a file; run "
-        "this where LaTeX runs"
-    )
-
-
-def _read(path: Path) -> str:
+    if not (search and name):
+        return None
     try:
-        return path.read_text(encoding="utf-8")
+        told = subprocess.run([search, "--", name], capture_output=True, text=True, check=False)
+    except (OSError, ValueError):  # no name of a file
+        return None
+    return Path(told.stdout.strip()) if told.returncode == 0 else None
+
+
+def _read(path: Path, errors: str) -> str:
+    try:
+        return path.read_text(encoding="utf-8", errors=errors)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise InputError(

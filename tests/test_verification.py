@@ -129,6 +129,7 @@ def test_inputs_are_found_where_latex_runs_or_beside_the_file(results, tmp_path,
     inner.mkdir()
     (inner / "paper.tex").write_text("\\input{part}% \\input{nothing}\n\\input macros\n")
     (inner / "part.tex").write_text("\\include{paper}\\includegraphics{figure}\n")
+    monkeypatch.setenv("PATH", "")  # no LaTeX
     monkeypatch.chdir(tmp_path)
     assert verify(inner / "paper.tex", [results])[0]
     monkeypatch.chdir(results)
@@ -139,25 +140,41 @@ def test_inputs_are_found_where_latex_runs_or_beside_the_file(results, tmp_path,
 def test_inputs_are_found_where_latex_finds_them(paper, results, tmp_path, monkeypatch):
     line = line_of(results, "bcGrowthTwoMedian")
     (tmp_path / "far").mkdir()
-    (tmp_path / "far" / "shared.tex").write_text(f"{changed(line)[0]}\n\\input{{#1}}\n")
+    (tmp_path / "far" / "shared.tex").write_text("\\input{#1}\n\\input{nested}\n")
+    (tmp_path / "far" / "nested.tex").write_bytes(changed(line)[0].encode() + b"\n\xed\n")
     found = tmp_path / "kpsewhich"
-    found.write_text(f"#!/bin/sh\n[ \"$*\" = shared ] && echo '{tmp_path}/far/shared.tex'\n")
+    found.write_text(  # whatever stands before -- is an option, and told about
+        f"#!/bin/sh\n[ \"$1\" = -- ] || exit 0\n[ -f '{tmp_path}/far/'$2.tex ] && "
+        f"echo '{tmp_path}/far/'$2.tex\n"
+    )
     found.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/bin:/usr/bin")
     hold, text = paper(line, r"\input{shared}")
-    assert not hold and "far/shared.tex:1: differs: " in text
-    for name in ("other", "--help"):
+    assert not hold and "far/nested.tex:1: differs: " in text
+    assert not paper(line, r'\input{"shared"}')[0]
+    for name in ("other", "--help", "", "a\0b", "long" * 50_000):
         with pytest.raises(InputError, match=f"got .input of {name}, which is neither"):
-            paper(line, rf"\input{{{name}}}")
+            paper(line, rf"\input{{ {name}}}")
 
 
-def test_macros_of_plain_tex_are_claims_too(paper, results):
+@pytest.mark.parametrize(
+    "define",
+    [
+        r"\def\bcGrowthTwoMedian",
+        r"\global \long\gdef \bcGrowthTwoMedian ",
+        r"\providecommand*{\bcGrowthTwoMedian}",
+        r"\DeclareRobustCommand\bcGrowthTwoMedian",
+    ],
+)
+def test_macros_are_claims_however_they_are_defined(paper, results, define):
     line = line_of(results, "bcGrowthTwoMedian")
-    defined = line.replace(r"\newcommand{\bcGrowthTwoMedian}", r"\def\bcGrowthTwoMedian")
+    defined = line.replace(r"\newcommand{\bcGrowthTwoMedian}", define)
     assert defined != line
     assert paper(defined) == (True, "1 of 1 claims hold")
-    hold, text = paper(changed(defined)[0].partition(" % ")[0], line)
-    assert not hold and r"no key (\bcGrowthTwoMedian)" in text
+    bare = changed(defined)[0].partition(" % ")[0]
+    for end in ("", "%", r"\relax", "  % more"):
+        hold, text = paper(bare + end, line)
+        assert not hold and r"no key (\bcGrowthTwoMedian)" in text
 
 
 def test_a_file_without_claims_is_refused(paper, results, tmp_path):
