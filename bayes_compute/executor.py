@@ -39,6 +39,11 @@ _ONE_THREAD = {
     name: "1" for name in ("PYTHON_CPU_COUNT", "NUMBA_NUM_THREADS", "OMP_NUM_THREADS",
                            "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 }  # fmt: skip
+_WORKERS = {
+    "distributed.nanny.pre-spawn-environ": _ONE_THREAD,
+    # Which looks at every thread that there ever was: those of samplers add up
+    "distributed.worker.profile.enabled": False,
+}
 
 
 @dataclass(frozen=True)
@@ -214,7 +219,7 @@ def _cluster(scheduler: str | None, workers: int | None, n_tasks: int) -> Iterat
         if scheduler is None:
             n = min(workers or os.process_cpu_count() or 1, n_tasks)
             stack.callback(logging.disable, logging.root.manager.disable)
-            stack.enter_context(config.set({"distributed.nanny.pre-spawn-environ": _ONE_THREAD}))
+            stack.enter_context(config.set(_WORKERS))
             quiet: Any = {"host": _HERE, "dashboard_address": f"{_HERE}:0", "silence_logs": "ERROR"}
             local = LocalCluster(n_workers=n, threads_per_worker=1, **quiet)
             cluster = stack.enter_context(local)

@@ -29,6 +29,9 @@ from bayes_compute.changepoint.statistics import cumulative_sums, quantise
 from bayes_compute.errors import InputError
 from bayes_compute.observations import Observations
 
+# Draws at which it is asked what to leave out: with four times as many a fit takes a third more,
+# and as much is left out.
+_FOCUSED_AT = 8
 _ARGUMENTS = (
     "cumulative_sums",
     "fixed_sums",
@@ -227,11 +230,13 @@ class CollapsedRegression:
         draws : Hyperparameters, optional
             ... some of these draws.
         """
-        whole, at_each = self.whole(), []
-        for at in [whole.mode] if draws is None else some_of(draws):
+        whole = self.whole()
+        points = [whole.mode] if draws is None else some_of(draws, _FOCUSED_AT)
+        probability = np.zeros((len(whole.spans), len(self.sigma)))
+        for at in points:
             of_span, _, share = collapse.probabilities(*at, *whole.arguments)
-            at_each.append(of_span[:, None] * share.reshape(len(of_span), -1))
-        probability = np.mean(at_each, axis=0)
+            probability += of_span[:, None] * share.reshape(len(of_span), -1)
+        probability /= len(points)
         ascending = np.sort(probability, axis=None)
         n_without = np.searchsorted(np.cumsum(ascending), without)
         keep = probability >= ascending[min(n_without, ascending.size - 1)]
