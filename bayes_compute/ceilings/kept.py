@@ -55,7 +55,11 @@ def fitted(name: str, as_of: str, progress: bool = False) -> tuple[Any, xr.Datas
         pass  # not there, or damaged
     from bayes_compute.inference import fit  # slow to import
 
-    posterior = fit(name, data, draws=DRAWS, tune=TUNE, progress=progress)["posterior"].dataset
+    try:
+        found = fit(name, data, draws=DRAWS, tune=TUNE, progress=progress)
+    except NotConverged:  # as a refused fit is told to
+        found = fit(name, data, draws=2 * DRAWS, tune=2 * TUNE, progress=progress)
+    posterior = found["posterior"].dataset
     with suppress(OSError):  # a cache that cannot be written costs time only
         path.parent.mkdir(parents=True, exist_ok=True)
         whole = netcdf(posterior)

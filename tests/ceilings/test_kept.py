@@ -50,6 +50,22 @@ def test_too_few_data_and_failed_fits_are_not_kept(fits, monkeypatch):
     assert not list(kept.folder().glob("*"))
 
 
+def test_a_refused_fit_is_tried_once_more_with_twice_the_draws(fits, monkeypatch):
+    asked = []
+
+    def fit(name, data, **settings):
+        asked.append((settings["draws"], settings["tune"]))
+        if len(asked) == 1:
+            raise bc.NotConverged("run_length: ess_tail is 337", {})
+        return counted(name, data, **settings)
+
+    counted = inference.fit
+    monkeypatch.setattr(inference, "fit", fit)
+    kept.fitted("run_length", "2025-08-31")
+    assert asked == [(kept.DRAWS, kept.TUNE), (2 * kept.DRAWS, 2 * kept.TUNE)]
+    assert len(list(kept.folder().glob("*"))) == 1
+
+
 def test_what_is_missing_is_fitted_and_kept(fits, monkeypatch):
     monkeypatch.setattr(kept, "NAMES", ("run_length",))
     assert kept.missing("2017-12-31") == ["run_length"]
