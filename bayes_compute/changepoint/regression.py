@@ -29,7 +29,7 @@ from bayes_compute.changepoint.statistics import cumulative_sums, quantise
 from bayes_compute.errors import InputError
 from bayes_compute.observations import Observations
 
-# Draws at which it is asked what to leave out: with four times as many a fit takes a third more,
+# Draws at which it is asked what to leave out: with four times as many a fit takes a tenth more,
 # and as much is left out.
 _FOCUSED_AT = 8
 _ARGUMENTS = (
