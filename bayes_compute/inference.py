@@ -106,7 +106,8 @@ def fit(
     systems = likelihood.systems(observations, found.at, found.drawn, found.rng)
     coords = eras(module)
     log_prior = likelihood.log_prior(found.drawn)
-    before = prior_draws(found.model, seed).assign_coords(domain=list(observations.domains))
+    pm_model = module.build(observations, flat_dates=flat_dates)
+    before = prior_draws(pm_model, seed).assign_coords(domain=list(observations.domains))
     prior = likelihood.draw_prior(hyperparameters(before, likelihood.Point), found.rng)
     tree = xr.DataTree.from_dict(
         {
@@ -118,7 +119,7 @@ def fit(
         }
     )
     tree.attrs = provenance(model, observations.source, sampler, prob, UNITS) | {
-        "priors": json.dumps(prior_text(found.model, likelihood, coords["transition"])),
+        "priors": json.dumps(prior_text(pm_model, likelihood, coords["transition"])),
         "reference_year": REFERENCE_YEAR,
         "flat_dates": int(flat_dates),
     }

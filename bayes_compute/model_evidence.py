@@ -41,7 +41,7 @@ def model_evidence(dt: xr.DataTree, seed: int = 1) -> bridge.Evidence:
     likelihood = module.regression(observations, flat_dates)
     at = hyperparameters(posterior, likelihood.Point)
     likelihood = likelihood.focused(likelihood.DRAWN_WITHOUT, at)
-    compiled, data = density(name, model), likelihood.data
+    compiled, data = density(name, observations, flat_dates), likelihood.data
     found = bridge.log_evidence(
         lambda points: compiled.log_density(points, data), unconstrained(model, posterior), rng
     )

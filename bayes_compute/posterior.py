@@ -16,10 +16,7 @@ from bayes_compute.groups import in_all_units, with_drawn
 from bayes_compute.observations import FEWEST_SYSTEMS, Observations
 
 if TYPE_CHECKING:  # slow to import
-    import pymc as pm
-
     from bayes_compute.sampling import CompiledDensity
-
 
 TARGET_ACCEPT, _CAUTIOUS = 0.8, 0.99  # acceptance that the sampler's steps are adapted to
 _LEAST = 1e-3  # probability of what is left out that is not lowered further
@@ -32,7 +29,6 @@ class Posterior(NamedTuple):
     ----------
     observations : Observations
         What the model sees of those that it was given.
-    model : pm.Model
     likelihood
         What the model's ``regression`` gives.
     at
@@ -51,7 +47,6 @@ class Posterior(NamedTuple):
     """
 
     observations: Observations
-    model: "pm.Model"
     likelihood: Any
     at: Any
     drawn: dict[str, np.ndarray]
@@ -88,14 +83,14 @@ def draw_posterior(
     """
     module = script(model)
     observations = seen_by(module, observations)
-    pm_model = module.build(observations, flat_dates=flat_dates)
-    likelihood = module.regression(observations, flat_dates)  # as `build` does: cached
+    compiled = density(model, observations, flat_dates)
+    likelihood = module.regression(observations, flat_dates)
     shape = (chains, draws)
     without, known = likelihood.SAMPLED_WITHOUT, None
     target_accept = TARGET_ACCEPT
     while True:
         to_sample = likelihood.focused(without, known)
-        sampled, sample_stats = density(model, pm_model).sample(
+        sampled, sample_stats = compiled.sample(
             to_sample.data,
             draws=draws,
             tune=tune,
@@ -134,7 +129,6 @@ def draw_posterior(
     of_eras = {name: values for name, values in drawn.items() if name != "regime"}
     return Posterior(
         observations,
-        pm_model,
         likelihood,
         at,
         drawn,
@@ -196,11 +190,12 @@ def eras(module: ModuleType) -> dict[str, list[str]]:
 _DENSITIES: dict[tuple[str, int], "CompiledDensity"] = {}
 
 
-def density(model: str, pm_model: Any) -> "CompiledDensity":
+def density(model: str, observations: Observations, flat_dates: bool = False) -> "CompiledDensity":
     """Compile a model once in a process; other data are swapped in, which takes no time."""
     from bayes_compute.sampling import CompiledDensity
 
-    key = (model, len(pm_model.coords["domain"]))
+    key = (model, len(observations.domains))
     if key not in _DENSITIES:
+        pm_model = script(model).build(observations, flat_dates=flat_dates)
         _DENSITIES[key] = CompiledDensity(pm_model)
     return _DENSITIES[key]

@@ -84,6 +84,29 @@ def gap(p, since, above, drift):
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
+def near(p, since, above, drift, low, high, away):
+    """Those few systems that may set the :func:`gap` at drifts at most ``away`` from this one.
+
+    ``low`` and ``high`` are the gap at this drift. Between drifts no system moves by more than the
+    reach; one that sets an end elsewhere is within two of it here.
+
+    Returns
+    -------
+    p, since, above : ndarray
+    """
+    chosen, reach = np.empty(len(p), np.bool_), 0.0
+    for i in range(len(p)):
+        reach = max(reach, away * abs(since[i]))
+    for i in range(len(p)):
+        position = p[i] - drift * since[i]
+        if above[i]:
+            chosen[i] = position < high + 2 * reach + 1e-9
+        else:
+            chosen[i] = position > low - 2 * reach - 1e-9
+    return p[chosen], since[chosen], above[chosen]
+
+
+@nb.njit(cache=True, error_model="numpy", nogil=True)
 def within(node, capacity, drift, width, slopes, first, drifts, uniform, p, since, above):
     """Choose among drifts by what the gap at each weighs, and draw a capacity in the gap.
 
@@ -116,9 +139,11 @@ def within(node, capacity, drift, width, slopes, first, drifts, uniform, p, sinc
         lowest, highest = gap(*who, drift[s])
         # An end that no system sets is where a wide cell was cut, or where a DIY system is
         set_low, set_high = lowest > bottom - 1e-9, highest < top + 1e-9
+        away = np.max(np.abs(drifts[s] - drift[s]))
+        close = near(*who, drift[s], lowest, highest, away)
         steep = slopes[s, 0] if abs(slopes[s, 0]) > _FLAT else _FLAT
         for m in range(n_drifts):
-            low[m], high[m] = gap(*who, drifts[s, m])
+            low[m], high[m] = gap(*close, drifts[s, m])
             if not set_low:
                 low[m] = max(low[m], bottom)
             if not set_high:

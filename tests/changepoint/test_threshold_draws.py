@@ -116,3 +116,20 @@ def test_the_drift_of_the_node_is_taken_where_no_candidate_has_a_gap():
     assert np.all(drift == cell[2])
     low, high, _ = cell
     np.testing.assert_allclose(np.sort(capacity), [low, (low + high) / 2, high], atol=1e-9)
+
+
+def test_systems_near_a_threshold_set_the_gap_of_all_systems():
+    rng = np.random.default_rng(2)
+    n_near = 0
+    for _ in range(300):
+        n, away = rng.integers(1, 60), rng.choice([0.0, 0.01, 0.1])
+        p, since = rng.normal(8, 2, n), np.sort(rng.uniform(-12, 6, n))
+        drift, capacity = rng.normal(0.1, 0.05), rng.normal(8, 2)
+        above = p - drift * since > capacity
+        near = threshold_draws.near(
+            p, since, above, drift, *threshold_draws.gap(p, since, above, drift), away
+        )
+        n_near += len(near[0]) / n / 300
+        for other in drift + away * np.array([-1, -0.3, 0, 0.7, 1]):
+            assert threshold_draws.gap(*near, other) == threshold_draws.gap(p, since, above, other)
+    assert n_near < 0.5
