@@ -47,9 +47,11 @@ def die(i: int) -> dict:
 
 
 def process(seconds: float) -> dict:
-    """A task that says where it runs."""
+    """A task that says where it runs, and whether Dask looks on."""
+    from distributed import get_worker
+
     time.sleep(seconds)
-    return {"pid": os.getpid()}
+    return {"pid": os.getpid(), "profiled": "profile" in get_worker().periodic_callbacks}
 
 
 def tasks(n: int, log: Path, seconds: float = 0.0, first: int = 0) -> dict[str, tuple]:
@@ -190,6 +192,7 @@ def test_as_many_workers_start_here_as_were_asked_for(tmp_path, workers):
     slow = {f"{i}": (0.2 + i / 1000,) for i in range(4 * workers)}
     found = run(process, slow, tmp_path, workers=workers, progress=False).values()
     assert len({outcome.result["pid"] for outcome in found}) == workers
+    assert not any(outcome.result["profiled"] for outcome in found)  # which costs a fifth
 
 
 def test_two_workers_of_a_scheduler_are_used_and_a_killed_one_costs_nothing(elsewhere, tmp_path):
