@@ -174,13 +174,13 @@ class ParameterLines:
         return replace(self, late=late, slope=slope)
 
 
-def _nodes(n: int) -> tuple[np.ndarray, np.ndarray]:
+def nodes(n: int) -> tuple[np.ndarray, np.ndarray]:
     """Nodes of the standard normal distribution, and their log weights."""
     node, weight = np.polynomial.hermite_e.hermegauss(n)
     return node, np.log(weight / weight.sum())
 
 
-_FEW_NODES, _NODES = _nodes(5), _nodes(7)
+_FEW_NODES, _NODES = nodes(5), nodes(7)
 
 
 def _quadrature(at: np.ndarray, x: np.ndarray, *rest) -> float:

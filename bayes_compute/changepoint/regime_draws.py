@@ -20,6 +20,7 @@ from bayes_compute.changepoint import (
 )
 from bayes_compute.changepoint.coexistence import BESPOKE, CLOUD, DIY
 from bayes_compute.changepoint.imputation import log_bound
+from bayes_compute.changepoint.parameter_lines import nodes
 from bayes_compute.changepoint.regime_prior import RegimeHyperparameters
 from bayes_compute.changepoint.statistics import CAPACITY_YEAR, REFERENCE_YEAR
 from bayes_compute.changepoint.threads import in_threads
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from bayes_compute.changepoint.regimes import ThresholdRegimes
 
 _COMPLETIONS, _CANDIDATES = 8, 8  # where parameters are undisclosed
-_DOF = 5.0  # of the t distribution from which lines of parameters are drawn
+_DOF = 5.0  # of the t distribution from which lines of parameters are drawn ...
+_NODES = nodes(4)  # ... a dimension, which give its mean and covariance
 
 
 def draw(
@@ -207,6 +209,7 @@ def _lines(
             point, log_weight = truncated.candidates(
                 parameters.mode(k, g, h),
                 *parameters.systems(k, g, h),
+                *_NODES,
                 own.standard_normal((n, 3)),
                 own.chisquare(_DOF, n),
                 _DOF,
