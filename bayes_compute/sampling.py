@@ -131,6 +131,7 @@ class CompiledDensity:
         points = sampled["posterior"]["point"].to_numpy()
         posterior = _labelled(self._model, self._constrain(points))
         sample_stats = sampled["sample_stats"].to_dataset()
+        sample_stats.attrs.pop("created_at", None)  # so that the same draws make the same file
         return posterior, sample_stats.assign_attrs(target_accept=target_accept)
 
 

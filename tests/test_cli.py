@@ -59,7 +59,8 @@ def test_the_same_seed_gives_the_same_bytes_on_other_cores(tmp_path):
         given = {"PYTHON_CPU_COUNT": cores, "PYTHONHASHSEED": cores}
         done = run(*fit, "--draws", 500, "--tune", 300, "--out", tmp_path / cores, **given)
         assert done.returncode == 0, done.stderr
-        written.append((tmp_path / cores / "summary.json").read_bytes())
+        files = ("summary.json", "diagnostics.json", "posterior.nc")
+        written.append([(tmp_path / cores / name).read_bytes() for name in files])
     assert written[0] == written[1]
 
 
