@@ -277,7 +277,7 @@ def candidates(at, x, p, edge, side, mean, sd, node, log_weights, normal, chi_sq
     """
     middle, covariance, factor = np.zeros(3), np.zeros((3, 3)), np.zeros((3, 3))
     moments(at, x, p, edge, side, mean, sd, node, log_weights, middle, covariance)
-    cholesky(covariance, factor)
+    cholesky(covariance, factor)  # it has one: all nodes of a grid have positive weights
     point, log_weight = np.empty(normal.shape), np.empty(len(normal))
     for m in range(len(normal)):
         z = normal[m] * math.sqrt(dof / chi_squared[m])

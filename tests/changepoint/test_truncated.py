@@ -236,13 +236,19 @@ def test_evidence_is_the_sum_over_a_grid_of_lines(case, n_nodes, within):
     assert abs(found - expected) < within
 
 
-def test_moments_are_those_of_a_grid_of_lines(case):
-    middle, covariance = np.zeros(3), np.zeros((3, 3))
-    truncated.moments(MEAN.copy(), *case, *nodes(25), middle, covariance)
+def posterior_on_grid(case: Systems) -> tuple[np.ndarray, np.ndarray]:
+    """Lines, and the posterior probability of each."""
     lines, log_density = line_grid(MEAN, SD, 0.2)
     for system in zip(case.x, case.p, case.edge, strict=True):
         log_density = log_density + log_truncated(lines, *system, int(case.side))
     density = np.exp(log_density - special.logsumexp(log_density))
+    return lines, density
+
+
+def test_moments_are_those_of_a_grid_of_lines(case):
+    middle, covariance = np.zeros(3), np.zeros((3, 3))
+    truncated.moments(MEAN.copy(), *case, *nodes(25), middle, covariance)
+    lines, density = posterior_on_grid(case)
     expected = density @ lines
     spread = (density[:, None] * (lines - expected)).T @ (lines - expected)
     sd = np.sqrt(np.diag(spread))
@@ -355,10 +361,7 @@ def test_weighted_candidates_have_the_moments_of_the_posterior(case):
     )
     weight = np.exp(log_weight - special.logsumexp(log_weight))
     assert 1 / np.sum(weight**2) > 0.3 * n  # they are close to the posterior
-    lines, log_density = line_grid(MEAN, SD, 0.2)
-    for system in zip(case.x, case.p, case.edge, strict=True):
-        log_density = log_density + log_truncated(lines, *system, int(case.side))
-    density = np.exp(log_density - special.logsumexp(log_density))
+    lines, density = posterior_on_grid(case)
     functions = {
         "mean": lambda at: at,
         "square": lambda at: (at - MEAN) ** 2,
