@@ -6,6 +6,7 @@ nutpie is given one of these, which releases the interpreter's lock for chains t
 """
 
 import ctypes
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
@@ -51,9 +52,12 @@ class CompiledDensity:
 
     def __init__(self, model: pm.Model):
         start = model.initial_point()  # slow: asked for once
-        compiled: Any = model.logp_dlogp_function(
-            initial_point=start, ravel_inputs=True, mode=_COMPILED
-        )
+        with warnings.catch_warnings():
+            # Said where there is no C++ compiler, of NumPy's limit, which Numba does not have
+            warnings.filterwarnings("ignore", "Loop fusion failed", UserWarning)
+            compiled: Any = model.logp_dlogp_function(
+                initial_point=start, ravel_inputs=True, mode=_COMPILED
+            )
         self._function = compiled._pytensor_function.vm.jit_fn  # stateless: threads share it
         self._data = [variable.name for variable in compiled._pytensor_function.get_shared()]
         self._start = DictToArrayBijection.map(start)

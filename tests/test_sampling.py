@@ -1,11 +1,14 @@
-"""Sampling: what is drawn from a model's prior."""
+"""Sampling: what is drawn from a model's prior, and densities as they are compiled."""
+
+import warnings
 
 import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 import pytest
+from pytensor import config
 
-from bayes_compute.sampling import names, prior_draws
+from bayes_compute.sampling import CompiledDensity, names, prior_draws
 
 
 def hierarchy() -> pm.Model:
@@ -50,3 +53,15 @@ def test_the_first_of_many_prior_draws_are_those_of_fewer():
     few, many = (prior_draws(hierarchy(), 5, n) for n in (7, 40))
     for name in few:
         np.testing.assert_array_equal(few[name], many[name].isel(draw=slice(7)))
+
+
+def test_without_a_compiler_of_cpp_a_density_is_compiled_in_silence():
+    with pm.Model() as model:
+        for i in range(40):  # more than NumPy's ufuncs take
+            pm.Normal(f"x{i}", 0, 1)
+    with config.change_flags(cxx=""), warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        density = CompiledDensity(model)
+    assert not said
+    at_zero = density.log_density(np.zeros((1, 40)), {})
+    np.testing.assert_allclose(at_zero, -20 * np.log(2 * np.pi), rtol=1e-12)
