@@ -6,7 +6,7 @@ import numpy as np
 import pymc as pm
 import pytensor.tensor as pt
 import pytest
-from pytensor import config
+from pytensor.configdefaults import config
 
 from bayes_compute.sampling import CompiledDensity, names, prior_draws
 
