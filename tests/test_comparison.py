@@ -19,7 +19,7 @@ from bayes_compute.models import jones_regimes, sevilla_eras, three_eras
 from bayes_compute.observations import Observations
 from bayes_compute.studies import write_comparison
 
-SETTINGS = {"draws": 500, "tune": 300, "chains": 4, "seed": 7, "progress": False}
+SETTINGS = {"draws": 1000, "tune": 300, "chains": 4, "seed": 7, "progress": False}
 N = 30
 
 
