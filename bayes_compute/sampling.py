@@ -19,6 +19,7 @@ from pymc.blocking import DictToArrayBijection
 from pymc.distributions.distribution import SymbolicRandomVariable
 from pytensor.compile.maker import function
 from pytensor.compile.mode import NUMBA, Mode
+from pytensor.configdefaults import config
 from pytensor.graph.replace import graph_replace, vectorize_graph
 from pytensor.graph.traversal import ancestors, toposort
 from pytensor.link.numba.dispatch.basic import numba_njit
@@ -38,7 +39,9 @@ class _Unlocked(NumbaLinker):
 
 
 _COMPILED: Any = Mode(linker=_Unlocked(), optimizer=NUMBA._optimizer)
-_ONCE: Any = "FAST_COMPILE"  # Python is faster where a graph is evaluated once
+# Python is faster where a graph is evaluated once; some Ops compile C++ even so, if they may
+_ONCE: Any = "FAST_COMPILE"
+_without_cxx: Any = config.change_flags(cxx="")
 
 
 class CompiledDensity:
@@ -139,6 +142,7 @@ class CompiledDensity:
         return posterior, sample_stats.assign_attrs(target_accept=target_accept)
 
 
+@_without_cxx
 def _constrain(model: Any, start: dict[str, np.ndarray]):
     """Compile what takes points, shape (chain, draw, n), to the model's variables."""
     value = model.continuous_value_vars
@@ -170,6 +174,7 @@ def _led(found: list[np.ndarray], one: list, leading: tuple[int, ...]) -> list[n
     return every
 
 
+@_without_cxx
 def unconstrained(model: Any, draws: xr.Dataset) -> np.ndarray:
     """Draws of a model's variables as points of the space that is sampled.
 
@@ -200,6 +205,7 @@ def unconstrained(model: Any, draws: xr.Dataset) -> np.ndarray:
     return np.concatenate([each.reshape(*shape, -1) for each in found], axis=2)
 
 
+@_without_cxx
 def prior_draws(model: pm.Model, seed: int, n: int = PRIOR_DRAWS) -> xr.Dataset:
     """Draw every variable of a model from its prior.
 

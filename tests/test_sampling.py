@@ -7,6 +7,7 @@ import pymc as pm
 import pytensor.tensor as pt
 import pytest
 from pytensor.configdefaults import config
+from pytensor.link.c.basic import CLinker
 
 from bayes_compute.sampling import CompiledDensity, names, prior_draws
 
@@ -53,6 +54,16 @@ def test_the_first_of_many_prior_draws_are_those_of_fewer():
     few, many = (prior_draws(hierarchy(), 5, n) for n in (7, 40))
     for name in few:
         np.testing.assert_array_equal(few[name], many[name].isel(draw=slice(7)))
+
+
+def test_what_is_evaluated_once_compiles_no_cpp(monkeypatch):
+    """An Op with a graph within, as of a Dirichlet's transform, would: 7 s the first time."""
+    compiled = []
+    monkeypatch.setattr(CLinker, "make_thunk", lambda *_, **__: compiled.append(1) or 1 / 0)
+    model = hierarchy()
+    prior_draws(model, 5, 3)
+    CompiledDensity(model)
+    assert not compiled
 
 
 def test_without_a_compiler_of_cpp_a_density_is_compiled_in_silence():

@@ -126,7 +126,8 @@ def log_weights(n_above, first, log_mass, before, after, kept):
     found, weight = np.empty((len(kept), len(n_above))), np.empty(len(first))
     for h in range(len(n_above)):
         n, later = n_above[h], log_after(n_above[h], first, after)
-        in_part = np.abs(np.diff(n) - np.rint(np.diff(n))) > 1e-12
+        each = n[1:] - n[:-1]
+        in_part = np.abs(each - np.rint(each)) > 1e-12
         exact, top, ahead = 0, 0.0, 0
         for g in range(len(kept) - 1, -1, -1):
             cell, begin = kept[g], first[kept[g]]
