@@ -37,7 +37,7 @@ class Cost(NamedTuple):
 
 
 VARIED: dict[str, tuple[str, list]] = {
-    "n": ("Systems", [100, 1000, 10_000, 100_000]),
+    "n": ("Systems", [100, 1000, 10_000, 100_000, 1_000_000]),
     "per_year": ("Cells of dates a year", [2, 4, 12, 24, 52]),
     "transitions": ("Transitions", [0, 1, 2, 3, 4]),
     "domains": ("Domains", [1, 2, 5, 10, 20]),
