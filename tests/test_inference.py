@@ -11,13 +11,14 @@ from scipy import stats
 
 import bayes_compute as bc
 from bayes_compute import draws, inference, posterior
+from bayes_compute.changepoint import collapse
 from bayes_compute.changepoint.dates import era_year
 from bayes_compute.changepoint.hyperparameters import Hyperparameters, hyperparameters
 from bayes_compute.changepoint.hyperparameters import log_likelihoods as log_likelihoods_of
 from bayes_compute.changepoint.regression import CollapsedRegression
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR
 from bayes_compute.files import json_bytes
-from bayes_compute.gate import GATE, diagnose
+from bayes_compute.gate import GATE, diagnose, left_out
 from bayes_compute.models import one_era, regimes, three_eras
 from bayes_compute.observations import Observations
 from bayes_compute.sampling import CompiledDensity
@@ -225,6 +226,23 @@ def test_weights_of_draws_are_what_was_left_out(observations, monkeypatch):
     expected = given["whole"] - given["left_out"]
     assert np.ptp(expected) > 0.05, "otherwise nothing is tested"
     np.testing.assert_allclose(given["log_weight"], expected, atol=5e-3)
+
+
+def test_what_is_left_out_is_the_probability_of_the_scatters_left_out(observations):
+    """Of one era nothing else can be: there are no dates."""
+    whole = one_era.regression(observations)
+    some, rng = whole.focused(0.3), np.random.default_rng(1)
+    offset = 0.1 * rng.standard_normal((16, len(observations.domains)))
+    at = whole.Point(rng.normal(0.4, 0.05, 16), np.full(16, 0.2), offset)
+    start, stop, _, _, first = whole.arguments[-2].T
+    ((_, _, low, high),) = some.spans
+    place = first[(start == 0) & (stop == stop.max())][0]  # of the era of all dates
+    expected = [
+        1 - collapse.probabilities(*each, *whole.arguments)[2][place + low : place + high].sum()
+        for each in zip(*at, strict=True)
+    ]
+    assert np.mean(expected) > 0.01, "otherwise nothing is tested"
+    assert left_out(whole, some, at) == pytest.approx(np.mean(expected), rel=1e-9)
 
 
 def test_leaving_too_much_out_is_refused(dt, observations):
