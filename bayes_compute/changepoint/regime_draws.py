@@ -152,7 +152,7 @@ def _completed(
     begin, change = regimes.first[cell].T
     date = regimes.cells.draw(cell, rng)
     capacity, drift = threshold_draws.draw(
-        thresholds, regimes.parameters, row, node, regimes.prior.drift, rng
+        thresholds, regimes.parameters, row, node, regimes.prior, rng
     )
     drawn = {
         "transition_year": date,

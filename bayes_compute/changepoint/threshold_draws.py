@@ -7,7 +7,8 @@ matters where they are: the two are drawn together, from
 
     prior(drift) exp(slope (capacity - node) + tilt (drift - node))
 
-over all pairs that leave every system on its side. Slopes are those of the evidence of parameters.
+over all pairs that leave every system on its side, within the support of the prior. Slopes are
+those of the evidence of parameters.
 """
 
 import math
@@ -15,8 +16,8 @@ import math
 import numba as nb
 import numpy as np
 
-from bayes_compute.changepoint.date_priors import Density
 from bayes_compute.changepoint.parameter_lines import ParameterLines
+from bayes_compute.changepoint.regime_prior import RegimePrior
 from bayes_compute.changepoint.threads import in_threads
 from bayes_compute.changepoint.thresholds import Thresholds
 
@@ -29,7 +30,7 @@ def draw(
     parameters: ParameterLines,
     row: np.ndarray,
     node: np.ndarray,
-    prior: Density,
+    prior: RegimePrior,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Draw capacity and drift within the cells of nodes.
@@ -41,8 +42,8 @@ def draw(
         Of these thresholds.
     row, node : ndarray of int, shape (S,)
         Cell of the cloud transition, which tells who is not DIY, and threshold of each draw.
-    prior : Density
-        Of the drift.
+    prior : RegimePrior
+        Of capacity and drift.
     rng : numpy.random.Generator
 
     Returns
@@ -50,7 +51,7 @@ def draw(
     capacity, drift : ndarray, shape (S,)
     """
     middle, half = thresholds.drift[node], thresholds.drift_step / 2
-    below, above = prior.cdf(middle - half)[:, None], prior.cdf(middle + half)[:, None]
+    below, above = prior.drift.cdf(middle - half)[:, None], prior.drift.cdf(middle + half)[:, None]
     u = (np.arange(_DRIFTS) + rng.random((len(node), _DRIFTS))) / _DRIFTS
     of_draws = (
         node,
@@ -59,13 +60,12 @@ def draw(
         thresholds.width[node],
         parameters.slopes(row, node),
         parameters.first[row],
-        prior.ppf(below + (above - below) * u),
+        prior.drift.ppf(below + (above - below) * u),
         rng.random((len(node), 2)),
     )
-    of_systems = parameters.p, parameters.since, parameters.above
-    parts = in_threads(
-        lambda mine: within(*(each[mine] for each in of_draws), *of_systems), len(node)
-    )
+    least, most = map(float, prior.capacity.support())
+    of_all = parameters.p, parameters.since, parameters.above, least, most
+    parts = in_threads(lambda mine: within(*(each[mine] for each in of_draws), *of_all), len(node))
     capacity, drift = (np.concatenate(part) for part in zip(*parts, strict=True))
     return capacity, drift
 
@@ -107,7 +107,9 @@ def near(p, since, above, drift, low, high, away):
 
 
 @nb.njit(cache=True, error_model="numpy", nogil=True)
-def within(node, capacity, drift, width, slopes, first, drifts, uniform, p, since, above):
+def within(
+    node, capacity, drift, width, slopes, first, drifts, uniform, p, since, above, least, most
+):
     """Choose among drifts by what the gap at each weighs, and draw a capacity in the gap.
 
     Parameters
@@ -125,6 +127,8 @@ def within(node, capacity, drift, width, slopes, first, drifts, uniform, p, sinc
     p, since : ndarray, shape (n,)
         Log10 parameters, and years since the capacity is read.
     above : ndarray of bool, shape (H, n)
+    least, most : float
+        Capacities outside of which the prior has none.
 
     Returns
     -------
@@ -148,6 +152,7 @@ def within(node, capacity, drift, width, slopes, first, drifts, uniform, p, sinc
                 low[m] = max(low[m], bottom)
             if not set_high:
                 high[m] = min(high[m], top)
+            low[m], high[m] = max(low[m], least), min(high[m], most)
             log_weight[m] = -np.inf
             if high[m] > low[m]:
                 end = high[m] if steep > 0 else low[m]

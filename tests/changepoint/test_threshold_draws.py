@@ -27,6 +27,9 @@ CELLS = {  # of the capacity, at the drift of the node: systems lie at 7.725 and
 }
 
 
+ENDS = {"far": np.inf, "near": 0.008}  # of the prior of the capacity, from those of the cell
+
+
 def nodes(low: float, high: float, drift: float) -> Thresholds:
     one = np.ones(1)
     return Thresholds(
@@ -51,8 +54,8 @@ def lines(thresholds: Thresholds, slopes) -> Any:
     )
 
 
-def allowed(capacity, drift, low: float, high: float, at: float) -> np.ndarray:
-    """Whether systems are on their sides, and cuts are kept to, at pairs of any shape."""
+def allowed(capacity, drift, low: float, high: float, at: float, end=np.inf) -> np.ndarray:
+    """Whether systems are on their sides, and cuts and ends kept to, at pairs of any shape."""
     middle = (low + high) / 2
     kept = np.ones(np.broadcast_shapes(np.shape(capacity), np.shape(drift)), dtype=bool)
     set_low = set_high = False
@@ -65,32 +68,35 @@ def allowed(capacity, drift, low: float, high: float, at: float) -> np.ndarray:
         kept &= capacity > low
     if not set_high:
         kept &= capacity < high
-    return kept
+    return kept & (capacity >= low - end) & (capacity <= high + end)
 
 
 @pytest.mark.parametrize("slopes", SLOPES.values(), ids=SLOPES)
 @pytest.mark.parametrize("cell", CELLS.values(), ids=CELLS)
-def test_capacity_and_drift_are_drawn_from_their_density(cell, slopes):
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_capacity_and_drift_are_drawn_from_their_density(cell, slopes, end):
     low, high, at = cell
     thresholds = nodes(*cell)
+    capacity = stats.uniform(low - end, high - low + 2 * end) if np.isfinite(end) else stats.norm()
+    prior: Any = SimpleNamespace(capacity=capacity, drift=DRIFT)
     none = np.zeros(N_DRAWS, dtype=int)
     capacity, drift = threshold_draws.draw(
-        thresholds, lines(thresholds, slopes), none, none, DRIFT, np.random.default_rng(1)
+        thresholds, lines(thresholds, slopes), none, none, prior, np.random.default_rng(1)
     )
-    assert np.all(allowed(capacity, drift, *cell))
+    assert np.all(allowed(capacity, drift, *cell, end))
     # Midpoints; ends of the gap are off by half a step of the capacity, a density of exp(0.05)
     n = 300
     drifts = at + STEP * ((np.arange(n) + 0.5) / n - 0.5)
     capacities = np.linspace(low - 0.2, high + 0.2, 801)[:, None]
     density = np.where(
-        allowed(capacities, drifts, *cell),
+        allowed(capacities, drifts, *cell, end),
         np.exp(slopes[0] * (capacities - low) + slopes[1] * (drifts - at)) * DRIFT.pdf(drifts),
         0.0,
     )
     of_drift = np.cumsum(density.sum(axis=0)) / density.sum()
     u = np.interp(drift, drifts + STEP / n / 2, of_drift)
     assert stats.kstest(u, "uniform").pvalue > 1e-4
-    inside = allowed(capacities, drift, *cell)
+    inside = allowed(capacities, drift, *cell, end)
     weight = np.where(inside, np.exp(slopes[0] * (capacities - low)), 0.0)
     u = np.sum(weight * (capacities < capacity), axis=0) / weight.sum(axis=0)
     assert np.abs(u.mean() - 0.5) < 5 * np.sqrt(1 / 12 / N_DRAWS) + 0.01
@@ -112,6 +118,8 @@ def test_the_drift_of_the_node_is_taken_where_no_candidate_has_a_gap():
         P,
         SINCE,
         lines(thresholds, (0, 0)).above,
+        -np.inf,
+        np.inf,
     )
     assert np.all(drift == cell[2])
     low, high, _ = cell
