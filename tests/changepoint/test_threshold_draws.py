@@ -25,8 +25,6 @@ CELLS = {  # of the capacity, at the drift of the node: systems lie at 7.725 and
     "to a DIY system": (7.5, 7.63, 0.05),  # at 7.5; the others are at 7.05 and 7.63
     "in the tail of drifts": (7.665, 7.7, 0.17),
 }
-
-
 ENDS = {"far": np.inf, "near": 0.008}  # of the prior of the capacity, from those of the cell
 
 
