@@ -134,11 +134,13 @@ def mixtures(readings: Readings, calibration: xr.DataTree) -> Mixture:
         Arrays, shape (draw, way, n); weights of a system sum to one in each draw.
     """
     from pytensor.compile.maker import function
+    from pytensor.configdefaults import config
     from pytensor.tensor.type import tensor
 
     draws = some_draws(calibration)
     errors = Errors(*(tensor(name, shape=draws[name].shape[1:]) for name in Errors._fields))
-    work: Any = function([*errors], mixture(readings, errors), on_unused_input="ignore")
+    with config.change_flags(numba__fastmath=False):  # to round the same, compiled or cached
+        work: Any = function([*errors], mixture(readings, errors), on_unused_input="ignore")
     each = [work(*(draws[name][i] for name in Errors._fields)) for i in range(_DRAWS)]
     log_weight, mean, variance = (np.stack(part) for part in zip(*each, strict=True))
     return Mixture(log_weight - logsumexp(log_weight, axis=1, keepdims=True), mean, variance)

@@ -42,6 +42,8 @@ _COMPILED: Any = Mode(linker=_Unlocked(), optimizer=NUMBA._optimizer)
 # Python is faster where a graph is evaluated once; some Ops compile C++ even so, if they may
 _ONCE: Any = "FAST_COMPILE"
 _without_cxx: Any = config.change_flags(cxx="")
+# Compiled with freedom to round, a function rounds otherwise than when it is read from a cache
+_as_written: Any = config.change_flags(numba__fastmath=False)
 
 
 class CompiledDensity:
@@ -53,6 +55,7 @@ class CompiledDensity:
         Its shared variables are its data.
     """
 
+    @_as_written
     def __init__(self, model: pm.Model):
         start = model.initial_point()  # slow: asked for once
         with warnings.catch_warnings():

@@ -16,7 +16,6 @@ import numba as nb
 import numpy as np
 
 from bayes_compute.changepoint.eras import line_posterior
-from bayes_compute.changepoint.moments import REORDER
 from bayes_compute.changepoint.normal_cdf import LOG_2_PI
 
 DIY, CLOUD, BESPOKE = range(3)
@@ -150,7 +149,7 @@ def change_sides(sums, terms, change, begin, end, share):
                 sums[1 - k, j, g] -= there
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True, fastmath=REORDER)
+@nb.njit(cache=True, error_model="numpy", nogil=True)
 def add_cells(total, slope, n, share):
     """Add a share of the slopes in the sums of the first ``n`` cells to a total."""
     for j in range(len(total)):

@@ -25,14 +25,12 @@ Spans of eras are those of :mod:`bayes_compute.changepoint.recursion`.
 import numba as nb
 import numpy as np
 
-from bayes_compute.changepoint.moments import REORDER
-
 _LOG2_E = 1.4426950408889634
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10  # of ln 2
 NEGLIGIBLE = 1e-9  # probability below which a span is left out of the gradient
 
 
-@nb.njit(cache=True, fastmath=REORDER, error_model="numpy", nogil=True)
+@nb.njit(cache=True, error_model="numpy", nogil=True)
 def exponentiate(x, factor, bits):
     """Replace ``x`` by ``exp(x) * factor``, for ``x`` from -700 to 0.
 
@@ -62,7 +60,7 @@ def exponentiate(x, factor, bits):
         x[i] *= scale[i]
 
 
-@nb.njit(cache=True, fastmath=REORDER, error_model="numpy", nogil=True)
+@nb.njit(cache=True, error_model="numpy", nogil=True)
 def era_evidence(fixed, residual, spans, level_sd, growth_sd):
     """Log evidence of eras, their scatter integrated out.
 
@@ -128,7 +126,7 @@ def era_evidence(fixed, residual, spans, level_sd, growth_sd):
     return evidence, share, line
 
 
-@nb.njit(cache=True, fastmath=REORDER, error_model="numpy", nogil=True)
+@nb.njit(cache=True, error_model="numpy", nogil=True)
 def gradient(fixed, residual, spans, of_span, share, line, level_sd, growth_sd):
     """Gradient of the log of the sum over all dates and scatters.
 

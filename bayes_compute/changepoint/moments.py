@@ -14,11 +14,8 @@ is the difference of two.
 import numba as nb
 import numpy as np
 
-REORDER = {"reassoc", "contract", "nsz", "arcp"}
-"""Floating-point freedoms that let loops vectorise; infinities keep their meaning."""
 
-
-@nb.njit(cache=True, fastmath=REORDER, error_model="numpy", nogil=True)
+@nb.njit(cache=True, error_model="numpy", nogil=True)
 def residual_moments(sums, level_mean, growth_mean, offset):
     """Moments ``n, sum x, sum x^2, sum r, sum x r, sum r^2``, shape (C, 6, G + 2).
 
@@ -49,7 +46,7 @@ def residual_moments(sums, level_mean, growth_mean, offset):
     return out
 
 
-@nb.njit(cache=True, fastmath=REORDER, error_model="numpy", nogil=True)
+@nb.njit(cache=True, error_model="numpy", nogil=True)
 def _weigh(moments, weight, out):
     """Sum moments (C, R, G + 2) with weights (C, J) into ``out`` (R, G + 2, J)."""
     n_classes, n_rows, n_columns = moments.shape
@@ -84,7 +81,7 @@ def residual_sums(moments, weight):
     return out
 
 
-@nb.njit(cache=True, fastmath=REORDER, error_model="numpy", nogil=True)
+@nb.njit(cache=True, error_model="numpy", nogil=True)
 def chain_rule(adjoint, weight, sums, moments, level_mean, growth_mean, offset):
     """Gradient in ``growth_mean`` and ``offset`` (D,).
 

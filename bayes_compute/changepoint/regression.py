@@ -32,6 +32,7 @@ from bayes_compute.observations import Observations
 # Draws at which it is asked what to leave out: with four times as many a fit takes a tenth more,
 # and as much is left out.
 _FOCUSED_AT = 8
+_SOUGHT_WITHOUT = 1e-3  # probability of what the mode is sought without
 _ARGUMENTS = (
     "cumulative_sums",
     "fixed_sums",
@@ -232,15 +233,19 @@ class CollapsedRegression:
         """
         whole = self.whole()
         points = [whole.mode] if draws is None else some_of(draws, _FOCUSED_AT)
-        probability = np.zeros((len(whole.spans), len(self.sigma)))
+        return whole._likely(points, without)
+
+    def _likely(self, points: list[Hyperparameters], without: float) -> "CollapsedRegression":
+        """Leave out what all points together give less probability than ``without``."""
+        probability = np.zeros((len(self.spans), len(self.sigma)))
         for at in points:
-            of_span, _, share = collapse.probabilities(*at, *whole.arguments)
+            of_span, _, share = collapse.probabilities(*at, *self.arguments)
             probability += of_span[:, None] * share.reshape(len(of_span), -1)
         probability /= len(points)
         ascending = np.sort(probability, axis=None)
         n_without = np.searchsorted(np.cumsum(ascending), without)
         keep = probability >= ascending[min(n_without, ascending.size - 1)]
-        spans = whole.spans.copy()
+        spans = self.spans.copy()
         spans[:, 2] = np.argmax(keep, axis=1)
         spans[:, 3] = keep.shape[1] - np.argmax(keep[:, ::-1], axis=1)
         return replace(self, spans=spans[keep.any(axis=1)])
@@ -252,23 +257,29 @@ class CollapsedRegression:
 
     @cached_property
     def mode(self) -> Hyperparameters:
-        """A point of high density; weak penalties keep it finite."""
+        """A point of high density; weak penalties keep it finite.
+
+        It is sought with the eras that are likely at the start, and again with those likely there:
+        over all eras an evaluation takes as long as hundreds.
+        """
         n_domains = self.sums.shape[1]
-
-        def negative(point: np.ndarray) -> tuple[Any, np.ndarray]:
-            growth_sd = np.exp(point[1])
-            at = Hyperparameters(point[0], growth_sd, point[2:])
-            value, slope = self.log_likelihood(at)
-            slope[1] *= growth_sd
-            pull = (point - start) / spread
-            return 0.5 * pull @ pull - value, pull / spread - slope
-
         start = np.concatenate([[0.4, np.log(0.2)], np.zeros(n_domains)])
         spread = np.concatenate([[0.5, 1.0], np.full(n_domains, 1.0)])
-        best = optimize.minimize(
-            negative, start, jac=True, method="L-BFGS-B", options={"ftol": 1e-6}
-        )
-        return Hyperparameters(best.x[0], np.exp(best.x[1]), best.x[2:])
+        point, whole = start, self.whole()
+        for _ in range(2):
+            likely = whole._likely([_at(point)], _SOUGHT_WITHOUT)
+
+            def negative(point: np.ndarray, likely=likely) -> tuple[Any, np.ndarray]:
+                at = _at(point)
+                value, slope = likely.log_likelihood(at)
+                slope[1] *= at.growth_sd
+                pull = (point - start) / spread
+                return 0.5 * pull @ pull - value, pull / spread - slope
+
+            point = optimize.minimize(
+                negative, point, jac=True, method="L-BFGS-B", options={"ftol": 1e-6}
+            ).x
+        return _at(point)
 
     def log_prior(self, drawn: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Log prior density of drawn dates, before they are ordered, (S, K), if there are any."""
@@ -290,6 +301,11 @@ class CollapsedRegression:
             for era, sigma in enumerate(np.moveaxis(draws["sigma"], -1, 0)):
                 outside = sigma < node if low else sigma > node
                 yield "sigma", era, float(node), float(np.mean(outside)), 0.0
+
+
+def _at(point: np.ndarray) -> Hyperparameters:
+    """Hyperparameters of a point in which the sd of growth is its logarithm."""
+    return Hyperparameters(point[0], np.exp(point[1]), point[2:])
 
 
 def _of_each_scatter(sums, weight, log_prior, spans):

@@ -1,5 +1,6 @@
 """Kernels compiled from other sources are not run."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -35,6 +36,41 @@ def test_an_edit_of_a_called_file_takes_effect(tmp_path):
     callee = folder / "callee.py"
     callee.write_text(callee.read_text().replace("return 2", "return 30"))
     assert run() == "60"
+
+
+def test_what_is_compiled_rounds_as_what_is_read_from_the_cache(tmp_path):
+    """Else the draws of a first run are not those of the second: leapfrogs amplify the last bit."""
+    for name in ("bayes_compute", "models", "data"):
+        shutil.copytree(
+            PACKAGE.parent / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__")
+        )
+    code = """
+import numpy as np
+import bayes_compute as bc
+from bayes_compute.changepoint.hyperparameters import Hyperparameters
+from bayes_compute.models import power, three_eras
+from bayes_compute.sampling import CompiledDensity
+systems = bc.Observations.from_systems(bc.load_systems("systems-2022-03")).with_compute
+at = Hyperparameters(0.4, 0.2, np.linspace(-0.5, 0.5, len(systems.domains)))
+value, slope = three_eras.regression(systems).log_likelihood(at)
+compiled = CompiledDensity(power.build(power.observe("2025-08-24")))
+points = np.random.default_rng(1).normal(size=(5, len(compiled._start.data)))
+found = [compiled._function(point) for point in points]
+print(value.hex(), slope.tobytes().hex(), [each.tobytes().hex() for pair in found for each in pair])
+"""
+    here = os.environ | {
+        "PYTHONPATH": str(tmp_path),
+        "PYTENSOR_FLAGS": f"base_compiledir={tmp_path / 'pytensor'}",
+    }
+
+    def run() -> str:
+        done = subprocess.run(
+            [sys.executable, "-c", code],
+            cwd=tmp_path, env=here, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        return done.stdout
+
+    assert run() == run()
 
 
 def test_compiled_graphs_are_cached_under_the_sources_they_call():
