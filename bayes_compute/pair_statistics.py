@@ -77,12 +77,17 @@ def over_pairs(group: Group, kernel: Callable, apart: float = np.inf) -> Statist
 
 
 def partial(group: Group, *given: np.ndarray) -> Statistic:
-    """Rank correlation of the value with the probability of bespoke, given other things."""
+    """Rank correlation of the value with the probability of bespoke, given other things.
+
+    The probability counts as it is: where it is near 0 or 1, ranks would be of its Monte Carlo
+    error.
+    """
     variables = np.array([group.value, group.p_bespoke, *given])
 
     def correlation(counts: np.ndarray) -> np.ndarray:
         drawn = np.array([np.repeat(np.arange(group.n), each) for each in counts.astype(int)])
         ranks = rankdata(variables[:, drawn], axis=-1)
+        ranks[1] = group.n * group.p_bespoke[drawn]
         ranks -= ranks.mean(axis=-1, keepdims=True)
         moments = np.einsum("irn,jrn->rij", ranks, ranks)
         of_given = np.linalg.pinv(moments[:, 2:, 2:], hermitian=True)

@@ -40,10 +40,10 @@ def hardware_check(dt: xr.DataTree, systems: pd.DataFrame) -> pd.DataFrame:
     Numbers (accelerators; hours and watts of training; systems in the table of that organization of
     a system that has most) are compared by the share of pairs in which the bespoke system has
     more, ties counting half (the area under the ROC curve); once more among pairs published within
-    a year of each other; and by the partial rank correlation (Spearman) with the probability of
-    bespoke, given the date, and given date and parameters. As regimes are told apart by date and
-    parameters, the last says whether there is more to them than size. Shares (industry takes part;
-    TPU rather than GPU; TPU outside Google, where it must be rented) are compared by their
+    a year of each other; and by the partial correlation of their ranks with the probability of
+    bespoke, given the ranks of date, and of date and parameters. As regimes are told apart by date
+    and parameters, the last says whether there is more to them than size. Shares (industry takes
+    part; TPU rather than GPU; TPU outside Google, where it must be rented) are compared by their
     difference, bespoke minus cloud, in all pairs and in those within a year.
 
     What is disclosed is not a random part of what was trained, and watts follow from the number

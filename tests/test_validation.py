@@ -5,7 +5,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from scipy.stats import spearmanr
+from scipy.stats import rankdata
 
 from bayes_compute import pair_statistics, validation
 from bayes_compute.errors import InputError
@@ -181,12 +181,26 @@ def test_rank_correlation_given_date_is_the_partial_one():
     fit, systems = made_up(era, hardware_quantity=value)
     year = fit["constant_data"]["year"].to_numpy()
     probability = (era == BESPOKE).mean(axis=0)
+    value, year = rankdata(value), rankdata(year)
     xy, xz, yz = (
-        spearmanr(a, b).statistic
+        np.corrcoef(a, b)[0, 1]
         for a, b in ((value, probability), (value, year), (probability, year))
     )
     row = row_of(hardware_check(fit, systems), "accelerators", GIVEN_DATE)
     assert row.statistic == pytest.approx((xy - xz * yz) / np.sqrt((1 - xz**2) * (1 - yz**2)))
+
+
+def test_monte_carlo_error_of_systems_that_are_sure_does_not_matter():
+    rng = np.random.default_rng(6)
+    sure, value, year, size = np.repeat([0.0, 1.0], 50), *rng.normal(size=(3, 100))
+
+    def found():
+        p_bespoke = np.abs(sure - rng.uniform(0, 1e-3, 100))
+        group = pair_statistics.Group(value, year, size, 1 - p_bespoke, p_bespoke, np.eye(100))
+        return pair_statistics.partial(group, year, size)(np.ones((1, 100)))[0]
+
+    # either moves it by at most 1e-3 of 0.5, the sd of the probability
+    assert found() == pytest.approx(found(), abs=4e-3)
 
 
 def test_hardware_that_follows_from_date_and_parameters_says_no_more():
