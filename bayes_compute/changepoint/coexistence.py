@@ -12,10 +12,10 @@ Arguments of :func:`weigh` and :func:`draw` are explained at :func:`log_likeliho
 
 import math
 
-import numba as nb
 import numpy as np
 
 from bayes_compute.changepoint.eras import line_posterior
+from bayes_compute.changepoint.kernel import kernel
 from bayes_compute.changepoint.normal_cdf import LOG_2_PI
 
 DIY, CLOUD, BESPOKE = range(3)
@@ -23,7 +23,7 @@ N_SUMS = 7  # N, S1, S2, R0, R1, Q, and what does not depend on the line
 N_SLOPES = 6  # those in the last two sums are one but for a factor
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def set_terms(
     terms, growth_mean, elasticity, sigma, offset, x, y, variance, domain, excess, spread,
     level_mean,
@@ -38,7 +38,7 @@ def set_terms(
         t[6] = 0.5 * (math.log(w) - LOG_2_PI)
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def add_gradient(
     slope, share, terms, level_sd, growth_sd, x, excess, spread, sigma, elasticity, k, domain,
     gradient,
@@ -63,14 +63,14 @@ def add_gradient(
     gradient[6 + domain] -= in_r
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def add(total, share, terms):
     """Add a share of some terms to a total, without an array in between."""
     for j in range(len(total)):
         total[j] += share * terms[j]
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def add_each(total, share, slope):
     """Add a share of slopes to those of each cell; array expressions take seconds to compile."""
     for k in range(slope.shape[0]):
@@ -78,7 +78,7 @@ def add_each(total, share, slope):
             add(total[k, j], share, slope[k, j])
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def add_evidence(sums, more, level_sd, growth_sd, value, det):
     """Add the log evidence of regimes in each cell, their lines integrated out.
 
@@ -105,7 +105,7 @@ def add_evidence(sums, more, level_sd, growth_sd, value, det):
             value[g] += sums[k, 6, g] + more[k, 6, g] - 0.5 * misfit
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def add_slopes(sums, more, level_sd, growth_sd, weight, slope):
     """Add the slopes of weighted log evidence in the sums of each cell.
 
@@ -137,7 +137,7 @@ def add_slopes(sums, more, level_sd, growth_sd, weight, slope):
             slope[k, 5, g] += p
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def change_sides(sums, terms, change, begin, end, share):
     """Have systems change sides in the sums of cloud and bespoke ones; or back, with share -1."""
     for c in range(begin, end):
@@ -149,7 +149,7 @@ def change_sides(sums, terms, change, begin, end, share):
                 sums[1 - k, j, g] -= there
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def add_cells(total, slope, n, share):
     """Add a share of the slopes in the sums of the first ``n`` cells to a total."""
     for j in range(len(total)):
@@ -159,7 +159,7 @@ def add_cells(total, slope, n, share):
         total[j] += share * added
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def weigh(
     growth_mean, growth_sd, elasticity, sigma, offset,
     x, y, variance, domain, excess, first, side, change, start,
@@ -252,7 +252,7 @@ def weigh(
     return log_weight, early, late, of_group, terms, early_terms, late_terms
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def sums_of(k, cell, threshold, early, late, of_group, terms, change, start, group):
     """Sums over a regime's systems, given cell and threshold, from what :func:`weigh` returns."""
     if k == DIY:
@@ -265,7 +265,7 @@ def sums_of(k, cell, threshold, early, late, of_group, terms, change, start, gro
     return total
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def log_likelihood(
     growth_mean, growth_sd, elasticity, sigma, offset,
     x, y, variance, domain, excess, first, side, change, start,
@@ -398,7 +398,7 @@ def log_likelihood(
     return top + math.log(total), gradient
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def draw(
     growth_mean, growth_sd, elasticity, sigma, offset,
     x, y, variance, domain, excess, first, side, change, start,

@@ -4,13 +4,13 @@ Each function takes the hyperparameters, then what a
 :class:`~bayes_compute.changepoint.regression.CollapsedRegression` holds as ``arguments``.
 """
 
-import numba as nb
 import numpy as np
 
 from bayes_compute.changepoint import eras, moments, recursion
+from bayes_compute.changepoint.kernel import kernel
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def log_likelihood(
     growth_mean,
     growth_sd,
@@ -63,7 +63,7 @@ def log_likelihood(
     return total - 0.5 * np.log(2 * np.pi) * np.sum(sums[:, :, 0, -1]), gradient
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def probabilities(
     growth_mean,
     growth_sd,
@@ -86,7 +86,7 @@ def probabilities(
     return of_span, of_cell, share
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def draw_histories(
     growth_mean, growth_sd, offset,
     sums, fixed, weight, level_mean, level_sd, log_mass, spans, rows,
@@ -150,7 +150,7 @@ def draw_histories(
     return cell, level, growth, scatter, value - constant
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _invert(grid, log_density, uniform):
     """Draw from a density given on an even grid, cubic in its logarithm between the points."""
     n_fine = 8

@@ -23,13 +23,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
-import numba as nb
 import numpy as np
 
 from bayes_compute.changepoint import era_draws, moments, trend
 from bayes_compute.changepoint.date_priors import Density
 from bayes_compute.changepoint.dates import DateCells, era_year
 from bayes_compute.changepoint.era_prior import EraPrior
+from bayes_compute.changepoint.kernel import kernel
 from bayes_compute.changepoint.statistics import REFERENCE_YEAR, cumulative_sums, quantise
 from bayes_compute.observations import Observations
 
@@ -260,7 +260,7 @@ class ContinuousRegression:
         return iter(())
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def log_likelihood(
     growth_mean, growth_sd, sigma, offset, sums, variance, level_prior, date, log_mass, rows
 ):
@@ -301,7 +301,7 @@ def log_likelihood(
     return total - 0.5 * np.log(2 * np.pi) * np.sum(sums[:, :, 0, -1]), gradient
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _probability(
     growth_mean, growth_sd, sigma, offset, sums, variance, level_prior, date, log_mass, rows
 ):

@@ -22,15 +22,16 @@ The gradient follows from ``d log m / d P = -(P^-1 + mu mu') / 2`` and ``d log m
 Spans of eras are those of :mod:`bayes_compute.changepoint.recursion`.
 """
 
-import numba as nb
 import numpy as np
+
+from bayes_compute.changepoint.kernel import kernel
 
 _LOG2_E = 1.4426950408889634
 _LN2_HIGH, _LN2_LOW = 6.93147180369123816490e-01, 1.90821492927058770002e-10  # of ln 2
 NEGLIGIBLE = 1e-9  # probability below which a span is left out of the gradient
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def exponentiate(x, factor, bits):
     """Replace ``x`` by ``exp(x) * factor``, for ``x`` from -700 to 0.
 
@@ -60,7 +61,7 @@ def exponentiate(x, factor, bits):
         x[i] *= scale[i]
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def era_evidence(fixed, residual, spans, level_sd, growth_sd):
     """Log evidence of eras, their scatter integrated out.
 
@@ -126,7 +127,7 @@ def era_evidence(fixed, residual, spans, level_sd, growth_sd):
     return evidence, share, line
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def gradient(fixed, residual, spans, of_span, share, line, level_sd, growth_sd):
     """Gradient of the log of the sum over all dates and scatters.
 
@@ -169,7 +170,7 @@ def gradient(fixed, residual, spans, of_span, share, line, level_sd, growth_sd):
     return adjoint, slope
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def line_posterior(fixed, residual, level_sd, growth_sd):
     """Posterior of an era's line, in units of the prior sds.
 

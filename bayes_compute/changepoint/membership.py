@@ -10,14 +10,14 @@ each system, which makes the gradient exact.
 
 import math
 
-import numba as nb
 import numpy as np
 
 from bayes_compute.changepoint.coexistence import BESPOKE, CLOUD, DIY
+from bayes_compute.changepoint.kernel import kernel
 from bayes_compute.changepoint.normal_cdf import LOG_2_PI
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def densities(
     level, growth, sigma, elasticity, offset, parameters_level, parameters_growth, parameters_sd,
     share, x, p, y, variance, domain, expected,
@@ -64,7 +64,7 @@ def densities(
     return of_regime, late, bespoke
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def weigh(of_regime, late, first, log_cloud, log_bespoke, log_both):
     """Log weight of cells of both transitions, of which :func:`evaluate` says more.
 
@@ -92,7 +92,7 @@ def weigh(of_regime, late, first, log_cloud, log_bespoke, log_both):
     return before, after, same
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def evaluate(
     level, growth, sigma, elasticity, offset, parameters_level, parameters_growth, parameters_sd,
     share, x, p, y, variance, domain, expected, first, log_cloud, log_bespoke, log_both,
@@ -178,7 +178,7 @@ def evaluate(
     return value, gradient, probability
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def log_likelihood(
     level, growth, sigma, elasticity, offset, parameters_level, parameters_growth, parameters_sd,
     share, x, p, y, variance, domain, expected, first, log_cloud, log_bespoke, log_both,

@@ -11,11 +11,12 @@ the first holds nothing, ``g + 1`` what lies before cell ``g``, and the last eve
 is the difference of two.
 """
 
-import numba as nb
 import numpy as np
 
+from bayes_compute.changepoint.kernel import kernel
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+
+@kernel
 def residual_moments(sums, level_mean, growth_mean, offset):
     """Moments ``n, sum x, sum x^2, sum r, sum x r, sum r^2``, shape (C, 6, G + 2).
 
@@ -46,7 +47,7 @@ def residual_moments(sums, level_mean, growth_mean, offset):
     return out
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def _weigh(moments, weight, out):
     """Sum moments (C, R, G + 2) with weights (C, J) into ``out`` (R, G + 2, J)."""
     n_classes, n_rows, n_columns = moments.shape
@@ -61,7 +62,7 @@ def _weigh(moments, weight, out):
                     total[j] += factor[j] * part
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def fixed_sums(moments, weight):
     """``N, S1, S2, sum log w`` for every scatter, shape (4, G + 2, J): of no hyperparameter.
 
@@ -73,7 +74,7 @@ def fixed_sums(moments, weight):
     return out
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def residual_sums(moments, weight):
     """``R0, R1, Q`` for every scatter, shape (3, G + 2, J)."""
     out = np.empty((3, moments.shape[2], weight.shape[1]))
@@ -81,7 +82,7 @@ def residual_sums(moments, weight):
     return out
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def chain_rule(adjoint, weight, sums, moments, level_mean, growth_mean, offset):
     """Gradient in ``growth_mean`` and ``offset`` (D,).
 

@@ -8,9 +8,10 @@ polynomial, within 1e-10.
 
 import math
 
-import numba as nb
 import numpy as np
 from scipy.special import log_ndtr
+
+from bayes_compute.changepoint.kernel import kernel
 
 LOG_2_PI = math.log(2 * math.pi)
 LOWEST, FAR = -30.0, 8.0  # below the first it is taken from its series; above the second it is 0
@@ -35,7 +36,7 @@ def _polynomials() -> np.ndarray:
 _POLYNOMIALS = _polynomials()
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def log_normal_cdf(z):
     """Log of the standard normal distribution function, and its derivative."""
     if z >= FAR:

@@ -26,7 +26,7 @@ from bayes_compute.changepoint.hyperparameters import Hyperparameters
 from bayes_compute.changepoint.regression import CollapsedRegression
 
 
-@numba_njit
+@numba_njit(fastmath=False)
 def _collapsed(growth_mean, growth_sd, offset, sums, fixed, weight, level_mean, level_sd, *rest):
     value, gradient = collapse.log_likelihood(
         growth_mean.item(), growth_sd.item(), offset,
@@ -35,7 +35,7 @@ def _collapsed(growth_mean, growth_sd, offset, sums, fixed, weight, level_mean, 
     return np.asarray(value), gradient
 
 
-@numba_njit
+@numba_njit(fastmath=False)
 def _regimes(growth_mean, growth_sd, elasticity, *rest):
     value, gradient = coexistence.log_likelihood(
         growth_mean.item(), growth_sd.item(), elasticity.item(), *rest
@@ -43,7 +43,7 @@ def _regimes(growth_mean, growth_sd, elasticity, *rest):
     return np.asarray(value), gradient
 
 
-@numba_njit
+@numba_njit(fastmath=False)
 def _continuous(growth_mean, growth_sd, sigma, offset, *rest):
     value, gradient = continuous.log_likelihood(
         growth_mean.item(), growth_sd.item(), sigma, offset, *rest
@@ -51,7 +51,7 @@ def _continuous(growth_mean, growth_sd, sigma, offset, *rest):
     return np.asarray(value), gradient
 
 
-@numba_njit
+@numba_njit(fastmath=False)
 def _mixture(level, growth, sigma, elasticity, offset, a, b, sd, share, *rest):
     value, gradient = membership.log_likelihood(
         level, growth, sigma, elasticity.item(), offset, a, b, sd, share.item(), *rest

@@ -13,11 +13,12 @@ in cell ``a``; stop ``b`` lies in cell ``b`` and stop G after all cells. ``rows`
 holds where each start begins. ``evidence`` has shape (P,), ``log_mass`` (K, K, G).
 """
 
-import numba as nb
 import numpy as np
 
+from bayes_compute.changepoint.kernel import kernel
 
-@nb.njit(cache=True, nogil=True)
+
+@kernel
 def backward(spans, rows, evidence, log_mass):
     """Log weight of everything that follows each cell.
 
@@ -71,7 +72,7 @@ def backward(spans, rows, evidence, log_mass):
     return np.nan, entered_rest, closed_rest
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def probabilities(spans, rows, evidence, log_mass, total, entered_rest, closed_rest):
     """Posterior probability of every span and of every cell.
 
@@ -114,7 +115,7 @@ def probabilities(spans, rows, evidence, log_mass, total, entered_rest, closed_r
     return of_span, of_cell
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def draw_cells(spans, rows, evidence, log_mass, entered_rest, closed_rest, uniform):
     """Draw the cells of all transitions from their joint posterior, earliest first.
 
@@ -145,7 +146,7 @@ def draw_cells(spans, rows, evidence, log_mass, entered_rest, closed_rest, unifo
     return drawn
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def _pick(log_weight, uniform):
     """Index drawn with probability proportional to the weights."""
     cumulative = np.cumsum(np.exp(log_weight - np.max(log_weight)))

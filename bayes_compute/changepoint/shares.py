@@ -8,11 +8,11 @@ transition is summed over its cells.
 import math
 from dataclasses import dataclass, replace
 
-import numba as nb
 import numpy as np
 from scipy.special import digamma, logsumexp
 
 from bayes_compute.changepoint.dates import DateCells
+from bayes_compute.changepoint.kernel import kernel
 from bayes_compute.changepoint.regime_prior import RegimePrior
 from bayes_compute.changepoint.threads import in_threads
 from bayes_compute.changepoint.thresholds import alike
@@ -21,7 +21,7 @@ HALF_LOG_2_PI = 0.5 * math.log(2 * math.pi)
 _CARRIED = 64  # systems in whose probabilities products of ratios neither overflow nor vanish
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def log_gamma(x):
     """Log of the gamma function of a positive number, to 1e-13: Stirling's series, x moved up."""
     shift = 1.0
@@ -33,13 +33,13 @@ def log_gamma(x):
     return (x - 0.5) * math.log(x) - x + HALF_LOG_2_PI + series - math.log(shift)
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def log_beta(a, b):
     """Log of the beta function."""
     return log_gamma(a) + log_gamma(b) - log_gamma(a + b)
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def log_after(n_above, change, prior):
     """Log probability of who is above, of the systems after each change, shape (C,).
 
@@ -62,7 +62,7 @@ def log_after(n_above, change, prior):
     return found - log_beta(prior[0], prior[1])
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def log_before(n_above, begin, change, prior):
     """The same of the systems from ``begin`` to each change."""
     found = np.empty(len(change))
@@ -75,7 +75,7 @@ def log_before(n_above, begin, change, prior):
     return found - log_beta(prior[0], prior[1])
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def of_cell(n_above, first, log_mass, before, after, cell):
     """Log weight of each cell of the bespoke transition, given that of the cloud's.
 
@@ -103,7 +103,7 @@ def of_cell(n_above, first, log_mass, before, after, cell):
     return weight
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def add_in_front(weight, n_above, begin, change, prior):
     """Multiply weights of changes by the probability of one system more, that at ``begin``.
 
@@ -116,7 +116,7 @@ def add_in_front(weight, n_above, begin, change, prior):
         weight[c] *= same / (prior[0] + prior[1] + all_)
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def log_weights(n_above, first, log_mass, before, after, kept):
     """Log weight of cells of the cloud transition, that of the bespoke summed over, (G, H).
 

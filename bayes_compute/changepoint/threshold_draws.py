@@ -13,9 +13,9 @@ those of the evidence of parameters.
 
 import math
 
-import numba as nb
 import numpy as np
 
+from bayes_compute.changepoint.kernel import kernel
 from bayes_compute.changepoint.parameter_lines import ParameterLines
 from bayes_compute.changepoint.regime_prior import RegimePrior
 from bayes_compute.changepoint.threads import in_threads
@@ -70,7 +70,7 @@ def draw(
     return capacity, drift
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def gap(p, since, above, drift):
     """Capacities between which systems are above and below as they are told to be."""
     low, high = -np.inf, np.inf
@@ -83,7 +83,7 @@ def gap(p, since, above, drift):
     return low, high
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def near(p, since, above, drift, low, high, away):
     """Those few systems that may set the :func:`gap` at drifts at most ``away`` from this one.
 
@@ -106,7 +106,7 @@ def near(p, since, above, drift, low, high, away):
     return p[chosen], since[chosen], above[chosen]
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def within(
     node, capacity, drift, width, slopes, first, drifts, uniform, p, since, above, least, most
 ):

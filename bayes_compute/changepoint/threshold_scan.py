@@ -4,9 +4,9 @@ Laplace's approximation of :mod:`bayes_compute.changepoint.truncated`, whose mod
 cell to cell; ``side``, ``mean`` and ``sd`` are as there.
 """
 
-import numba as nb
 import numpy as np
 
+from bayes_compute.changepoint.kernel import kernel
 from bayes_compute.changepoint.truncated import (
     add_curvature,
     cholesky,
@@ -17,7 +17,7 @@ from bayes_compute.changepoint.truncated import (
 )
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def members(above, wanted, start):
     """Systems from ``start`` on which are on the wanted side, latest first."""
     found = np.empty(len(above) - start, np.int64)
@@ -29,7 +29,7 @@ def members(above, wanted, start):
     return found[:m]
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def scan(x, p, threshold, above, first, mean, sd):
     """Laplace's log evidence of parameters after each cell and on either side of each threshold.
 

@@ -23,16 +23,16 @@ holds the date of each cell [years since the reference year], with one more for 
 of the second, and where these stand in lists of pairs.
 """
 
-import numba as nb
 import numpy as np
 
 from bayes_compute.changepoint import moments
 from bayes_compute.changepoint.eras import exponentiate
+from bayes_compute.changepoint.kernel import kernel
 
 _NEGLIGIBLE = 1e-11  # probability below which a pair of dates is left out of the gradient
 
 
-@nb.njit(cache=True, nogil=True)
+@kernel
 def weighted_by_era(moment, sigma, variance):
     """Weight of each class in each era, shape (C, 3), and weighted sums, shape (3, 7, G + 2)."""
     weight = np.empty((len(variance), 3))
@@ -47,7 +47,7 @@ def weighted_by_era(moment, sigma, variance):
     return weight, out
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def absorb(N, S1, S2, R0, R1, begin, length, growth_sd, n, r):
     """Integrate an era's growth out.
 
@@ -66,7 +66,7 @@ def absorb(N, S1, S2, R0, R1, begin, length, growth_sd, n, r):
     return N + n - gain * a * a, R0 + r - gain * a * c, a, b, c, scale
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def _last_eras(sums, date, growth_sd):
     """Of a last era from each cell on: n, r, a, b, c, scale, and its part of 2 log m + log p."""
     out = np.empty((7, len(date)))
@@ -80,7 +80,7 @@ def _last_eras(sums, date, growth_sd):
     return out
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def pair_probability(sums, date, log_mass, rows, level_sd, growth_sd):
     """Sum over all pairs of dates.
 
@@ -122,7 +122,7 @@ def pair_probability(sums, date, log_mass, rows, level_sd, growth_sd):
     return top + np.log(total), share
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def _follow(w, v, vv, a, b, c, scale, begin, length, growth_sd):
     """From moments of the trend where an era begins to those of its line and where it ends.
 
@@ -149,7 +149,7 @@ def _follow(w, v, vv, a, b, c, scale, begin, length, growth_sd):
     return line, v + length * g, vv + length * (2 * vg + length * gg), slope
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def _add(total, w, line):
     total[0] += w
     total[1] += line[0]
@@ -159,7 +159,7 @@ def _add(total, w, line):
     total[5] += line[4]
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def expected_lines(sums, date, share, rows, level_sd, growth_sd):
     """Moments of all lines, by the columns of the sums between which they lie.
 
@@ -219,7 +219,7 @@ def expected_lines(sums, date, share, rows, level_sd, growth_sd):
     return lines, in_growth_sd
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def gradient_in_sums(lines, moment, weight):
     """Gradient in R0, R1 and Q, shape (3, G + 2, 3), and in ``weight``, shape (C, 3)."""
     n_classes, n_columns = len(weight), lines.shape[1]
@@ -237,7 +237,7 @@ def gradient_in_sums(lines, moment, weight):
     return adjoint, in_weight
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def draw_lines(
     date, cell, normal, growth_mean, growth_sd, sigma, offset, sums, variance, level_prior
 ):

@@ -18,13 +18,13 @@ Throughout, ``side`` is 1 where systems lie below the edge, -1 above it, and 0 f
 
 import math
 
-import numba as nb
 import numpy as np
 
+from bayes_compute.changepoint.kernel import kernel
 from bayes_compute.changepoint.normal_cdf import FAR, LOG_2_PI, log_normal_cdf
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def log_density(at, x, p, edge, side, mean, sd):
     """Log of the prior of a line times the density of its systems.
 
@@ -48,7 +48,7 @@ def log_density(at, x, p, edge, side, mean, sd):
     return value
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def add_curvature(at, x, p, edge, side, gradient, negative_hessian):
     """Log density of systems; its derivatives are added to the last two arguments.
 
@@ -96,7 +96,7 @@ def add_curvature(at, x, p, edge, side, gradient, negative_hessian):
     return value
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def curvature(at, x, p, edge, side, mean, sd, gradient, negative_hessian):
     """:func:`log_density`, and its derivatives, which are written to the last two arguments."""
     gradient[:], negative_hessian[:] = 0.0, 0.0
@@ -109,7 +109,7 @@ def curvature(at, x, p, edge, side, mean, sd, gradient, negative_hessian):
     return value
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def cholesky(a, factor):
     """Write the lower Cholesky factor of a symmetric (3, 3) matrix; return whether it has one."""
     for j in range(3):
@@ -126,7 +126,7 @@ def cholesky(a, factor):
     return True
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def solve(factor, gradient, step):
     """Write the solution of ``factor factor' step = gradient``; return ``gradient' step``."""
     for j in range(3):
@@ -142,7 +142,7 @@ def solve(factor, gradient, step):
     return decrement
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def mode(at, x, p, edge, side, mean, sd, factor):
     """Move ``at`` to the mode, by Newton's method with Levenberg's damping.
 
@@ -177,20 +177,20 @@ def mode(at, x, p, edge, side, mean, sd, factor):
     return value
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def log_det(factor):
     """Half the log determinant of a matrix with this lower Cholesky factor."""
     return math.log(factor[0, 0] * factor[1, 1] * factor[2, 2])
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def laplace(at, x, p, edge, side, mean, sd, factor):
     """Log evidence by Laplace's approximation; see :func:`mode` for the first and last argument."""
     value = mode(at, x, p, edge, side, mean, sd, factor)
     return value + 1.5 * LOG_2_PI - log_det(factor)
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def from_standard(z, at, factor, out):
     """Write ``at + inv(factor') z``, which has the curvature of the mode where z is standard."""
     for j in range(2, -1, -1):
@@ -202,7 +202,7 @@ def from_standard(z, at, factor, out):
         out[j] += at[j]
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def quadrature(at, x, p, edge, side, mean, sd, node, log_weight):
     """Log evidence by Gauss-Hermite quadrature; ``at`` is moved to the mode.
 
@@ -212,7 +212,7 @@ def quadrature(at, x, p, edge, side, mean, sd, node, log_weight):
     return moments(at, x, p, edge, side, mean, sd, node, log_weight, first, second)
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def moments(at, x, p, edge, side, mean, sd, node, log_weight, middle, covariance):
     """:func:`quadrature`, which adds mean and covariance to the last two arguments, that are 0."""
     factor, z, point = np.zeros((3, 3)), np.empty(3), np.empty(3)
@@ -241,7 +241,7 @@ def moments(at, x, p, edge, side, mean, sd, node, log_weight, middle, covariance
     return top + math.log(total) + 1.5 * LOG_2_PI - log_det(factor)
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def edge_slope(at, x, edge, side):
     """Derivatives of the log density if the edge moves up, in its level and its growth."""
     level, growth, scale = 0.0, 0.0, math.exp(-at[2])
@@ -254,7 +254,7 @@ def edge_slope(at, x, edge, side):
     return level, growth
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def candidates(at, x, p, edge, side, mean, sd, node, log_weights, normal, chi_squared, dof):
     """Points from a t distribution, and their log importance weights.
 

@@ -7,13 +7,13 @@ summed out. See :mod:`bayes_compute.changepoint.imputation` for what the sampler
 
 import math
 
-import numba as nb
 import numpy as np
 
+from bayes_compute.changepoint.kernel import kernel
 from bayes_compute.changepoint.normal_cdf import LOG_2_PI, log_normal_cdf
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def log_density(flop, mean, slope, noise, mu, sd, edge, side):
     """Log density of one system's FLOP in one regime, its parameters integrated out.
 
@@ -38,7 +38,7 @@ def log_density(flop, mean, slope, noise, mu, sd, edge, side):
     return value
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def choose(
     level, growth, elasticity, sigma, offset, share, capacity, n_early, n_before, lines, uniform,
     x, since, flop, variance, domain, expected,
@@ -109,7 +109,7 @@ def choose(
     return chosen, log_mean, bespoke
 
 
-@nb.njit(cache=True, error_model="numpy", nogil=True)
+@kernel
 def log_densities(flop, mean, slope, noise, mu, sd, edge, side):
     """:func:`log_density` of one system in each of S draws; all but ``flop`` are (S,)."""
     found = np.empty(len(mean))

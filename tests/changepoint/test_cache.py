@@ -1,10 +1,13 @@
-"""Kernels compiled from other sources are not run."""
+"""Kernels round the same, compiled or cached; those compiled from other sources are not run."""
 
 import os
 import shutil
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
+
+from numba.core.dispatcher import Dispatcher
 
 from bayes_compute.changepoint import KERNEL_KEY
 from bayes_compute.changepoint.op import CollapsedLogLikelihood, _compile
@@ -36,6 +39,23 @@ def test_an_edit_of_a_called_file_takes_effect(tmp_path):
     callee = folder / "callee.py"
     callee.write_text(callee.read_text().replace("return 2", "return 30"))
     assert run() == "60"
+
+
+def test_no_kernel_takes_its_rounding_from_the_first_that_calls_it():
+    """What is not said is inherited from that caller, and kept in the cache."""
+    names = [
+        f"bayes_compute.changepoint.{each.stem}"
+        for each in (PACKAGE / "changepoint").glob("[a-z]*.py")
+    ]
+    kernels = {
+        f"{name}.{called}": each.targetoptions
+        for name in names
+        for called, each in vars(import_module(name)).items()
+        if isinstance(each, Dispatcher)
+    }
+    assert len(kernels) > 70
+    free = [name for name, options in kernels.items() if options.get("fastmath") is not False]
+    assert not free
 
 
 def test_what_is_compiled_rounds_as_what_is_read_from_the_cache(tmp_path):
