@@ -1,11 +1,5 @@
-"""NUTS on the density of a PyMC model, compiled once on a machine rather than once a run.
+"""NUTS on the density of a PyMC model, compiled once on a machine rather than once a run."""
 
-``nutpie.compile_pymc_model`` wraps the density in C functions that Numba cannot cache, which
-takes several times as long as sampling does. PyTensor caches the functions that it compiles, so
-nutpie is given one of these, which releases the interpreter's lock for chains to run in parallel.
-"""
-
-import ctypes
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -14,7 +8,7 @@ import numpy as np
 import nutpie
 import pymc as pm
 import xarray as xr
-from nutpie.compiled_pyfunc import from_pyfunc
+from nutpie.compile_pymc import CompiledPyMCModel
 from pymc.blocking import DictToArrayBijection
 from pymc.distributions.distribution import SymbolicRandomVariable
 from pytensor.compile.maker import function
@@ -22,23 +16,24 @@ from pytensor.compile.mode import NUMBA, Mode
 from pytensor.configdefaults import config
 from pytensor.graph.replace import graph_replace, vectorize_graph
 from pytensor.graph.traversal import ancestors, toposort
-from pytensor.link.numba.dispatch.basic import numba_njit
 from pytensor.link.numba.linker import NumbaLinker
 from pytensor.tensor.random.op import RandomVariable
 from pytensor.tensor.type import tensor
 
+from bayes_compute.density_callback import addresses, density_callback, evaluate, same_point
+
 PRIOR_DRAWS = 4000
 
 
-class _Unlocked(NumbaLinker):
-    """Compile as PyTensor does, but without the interpreter's lock."""
+class _Written(NumbaLinker):
+    """Write the function that Numba would compile, and its key in the cache."""
 
     def jit_compile(self, fn_and_cache):
         fn, key = fn_and_cache
-        return numba_njit(fn.py_func, final_function=True, cache=key is not None, nogil=True)
+        return fn.py_func, key
 
 
-_COMPILED: Any = Mode(linker=_Unlocked(), optimizer=NUMBA._optimizer)
+_WRITTEN: Any = Mode(linker=_Written(), optimizer=NUMBA._optimizer)
 # Python is faster where a graph is evaluated once; some Ops compile C++ even so, if they may
 _ONCE: Any = "FAST_COMPILE"
 _without_cxx: Any = config.change_flags(cxx="")
@@ -62,17 +57,25 @@ class CompiledDensity:
             # Said where there is no C++ compiler, of NumPy's limit, which Numba does not have
             warnings.filterwarnings("ignore", "Loop fusion failed", UserWarning)
             compiled: Any = model.logp_dlogp_function(
-                initial_point=start, ravel_inputs=True, mode=_COMPILED
+                initial_point=start, ravel_inputs=True, mode=_WRITTEN
             )
-        self._function = compiled._pytensor_function.vm.jit_fn  # stateless: threads share it
-        self._data = [variable.name for variable in compiled._pytensor_function.get_shared()]
+        written = compiled._pytensor_function
+        self._data = written.get_shared()
+        self._callback = density_callback(*written.vm.jit_fn, self._data)
         self._start = DictToArrayBijection.map(start)
         self._model, self._constrain = model, _constrain(model, start)
 
+    def _given(self, data: Mapping[str, np.ndarray]) -> list[np.ndarray]:
+        """Data in order, of the types and in the layout that was compiled for."""
+        return [
+            np.asarray(variable.type.filter(data[variable.name]), order="C")
+            for variable in self._data
+        ]
+
     def log_density(self, points: np.ndarray, data: Mapping[str, np.ndarray]) -> np.ndarray:
         """Log density of unconstrained points (m, n), shape (m,), with the Jacobian's in it."""
-        shared = [np.ascontiguousarray(data[name]) for name in self._data]
-        return np.array([self._function(point, *shared)[0].item() for point in points])
+        given = self._given(data)
+        return np.array([evaluate(self._callback, point, given)[0] for point in points])
 
     def sample(
         self,
@@ -102,33 +105,28 @@ class CompiledDensity:
         -------
         posterior, sample_stats : xarray.Dataset
         """
-        density, start = self._function, self._start.data
-        shared = [np.ascontiguousarray(data[name]) for name in self._data]
-
-        def log_density(point):
-            value, gradient = density(point, *shared)
-            return value.item(), gradient
-
-        def in_this_thread():
-            # nutpie attaches its thread to Python for each evaluation, and CPython makes a state
-            # of the thread and drops it again each time, under locks: half of all time. One more
-            # reference keeps the state, some 16 kB a thread of nutpie's, until Python ends.
-            ctypes.pythonapi.PyGILState_Ensure()
-            return log_density
+        start, given = self._start.data, self._given(data)
 
         def near_start(chain_seed):
             return start + np.random.default_rng(chain_seed).uniform(-1, 1, len(start))
 
-        log_density(start)  # compiles, so that the progress bar starts when sampling does
+        evaluate(self._callback, start, given)  # a density that raises errors does so here
         sampled = nutpie.sample(
-            from_pyfunc(
-                len(start),
-                in_this_thread,
-                lambda *_: lambda point: {"point": point},
-                [start.dtype],
-                [start.shape],
-                ["point"],
-                make_initial_point_fn=near_start,
+            CompiledPyMCModel(
+                dims={},
+                compiled_logp_func=self._callback,
+                compiled_expand_func=same_point,
+                initial_point_func=near_start,
+                shared_data={},
+                shared_var_keys={},
+                user_data=addresses(given),
+                n_expanded=len(start),
+                shape_info=(["point"], [len(start)], [start.shape]),
+                logp_func=None,
+                expand_func=None,
+                _n_dim=len(start),
+                _shapes={"point": start.shape},
+                _coords={},
             ),
             draws=draws,
             tune=tune,
@@ -137,6 +135,7 @@ class CompiledDensity:
             seed=seed,
             progress_bar=progress,
             target_accept=target_accept,
+            save_warmup=False,  # to convert it takes as long as to convert the draws
         )
         points = sampled["posterior"]["point"].to_numpy()
         posterior = _labelled(self._model, self._constrain(points))

@@ -240,9 +240,10 @@ class CollapsedRegression:
         probability = np.zeros((len(self.spans), len(self.sigma)))
         for at in points:
             of_span, _, share = collapse.probabilities(*at, *self.arguments)
-            probability += of_span[:, None] * share.reshape(len(of_span), -1)
+            some = of_span > 0  # of all spans, a few
+            probability[some] += of_span[some, None] * share.reshape(len(of_span), -1)[some]
         probability /= len(points)
-        ascending = np.sort(probability, axis=None)
+        ascending = np.sort(probability[probability > 0])
         n_without = np.searchsorted(np.cumsum(ascending), without)
         keep = probability >= ascending[min(n_without, ascending.size - 1)]
         spans = self.spans.copy()

@@ -68,6 +68,7 @@ def test_what_is_compiled_rounds_as_what_is_read_from_the_cache(tmp_path):
 import numpy as np
 import bayes_compute as bc
 from bayes_compute.changepoint.hyperparameters import Hyperparameters
+from bayes_compute.density_callback import evaluate
 from bayes_compute.models import power, three_eras
 from bayes_compute.sampling import CompiledDensity
 systems = bc.Observations.from_systems(bc.load_systems("systems-2022-03")).with_compute
@@ -75,8 +76,8 @@ at = Hyperparameters(0.4, 0.2, np.linspace(-0.5, 0.5, len(systems.domains)))
 value, slope = three_eras.regression(systems).log_likelihood(at)
 compiled = CompiledDensity(power.build(power.observe("2025-08-24")))
 points = np.random.default_rng(1).normal(size=(5, len(compiled._start.data)))
-found = [compiled._function(point) for point in points]
-print(value.hex(), slope.tobytes().hex(), [each.tobytes().hex() for pair in found for each in pair])
+found = [evaluate(compiled._callback, point, []) for point in points]
+print(value.hex(), slope.tobytes().hex(), [(v.hex(), g.tobytes().hex()) for v, g in found])
 """
     here = os.environ | {
         "PYTHONPATH": str(tmp_path),
