@@ -195,7 +195,7 @@ def _outcomes(
             outcome = future.result()
         except KilledWorker as error:  # Dask has tried several workers
             outcome = Outcome(None, type(error).__name__, str(error), 0.0)
-        except CancelledError:
+        except (CancelledError, OSError):  # whose connection may break in the midst of an answer
             raise Unfinished(
                 f"{where}: got no more answers from the scheduler; expected one "
                 "that stays until all is done; what is finished is kept: run the same again"

@@ -7,11 +7,14 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import CancelledError
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
+from distributed.comm import CommClosedError
 
 import bayes_compute as bc
 from bayes_compute import executor
@@ -245,6 +248,26 @@ def test_a_lost_scheduler_is_told_and_the_next_run_goes_on(elsewhere, tmp_path):
     assert "run the same again" in errors.decode().splitlines()[-1]
     kept = len([*store.glob("task-*.json")])
     assert 5 <= kept < 100
+
+
+@pytest.mark.parametrize("how", [CancelledError("task-0"), CommClosedError("in gather")])
+def test_a_scheduler_lost_before_or_in_the_midst_of_an_answer_is_one_to_the_user(monkeypatch, how):
+    class Lost:
+        id = "client"
+
+        def scheduler_info(self):
+            return {"address": "tcp://127.0.0.1:8786"}
+
+        def submit(self, *_, **__):
+            return self
+
+        def result(self):
+            raise how
+
+    monkeypatch.setattr("distributed.as_completed", list)
+    lost: Any = Lost()
+    with pytest.raises(Unfinished, match="run the same again"):
+        list(executor._outcomes(lost, square, {"task-0": (0, "log")}))
 
 
 def test_an_interrupt_is_the_caller_s_alone(tmp_path):
