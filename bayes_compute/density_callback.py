@@ -8,7 +8,7 @@ so that PyTensor's cache holds what is compiled, whatever the data.
 
 import ctypes
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numba as nb
 import numpy as np
@@ -76,7 +76,7 @@ def density_callback(density: Callable, key: str | None, data: Sequence[Variable
     return nb.cfunc(signature, cache=key is not None)(written)
 
 
-def addresses(data: Sequence[np.ndarray]) -> np.ndarray:
+def addresses(data: Collection[np.ndarray]) -> np.ndarray:
     """Where this very array lies, where those of data lie, and the sizes of these.
 
     Addresses can be followed but not read as numbers, sizes read but not followed: therefore the
@@ -90,7 +90,7 @@ def addresses(data: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def evaluate(
-    callback: CFunc, point: np.ndarray, data: Sequence[np.ndarray]
+    callback: CFunc, point: np.ndarray, data: Collection[np.ndarray]
 ) -> tuple[float, np.ndarray]:
     """Value and gradient (n,) at one point (n,).
 

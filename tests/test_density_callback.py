@@ -50,7 +50,7 @@ def test_value_and_gradient_are_those_of_pytensor_for_data_of_every_kind_and_siz
         data, point = given(n), np.random.default_rng(n).normal(size=3)
         with model:
             pm.set_data(data)
-        value, gradient = evaluate(compiled._callback, point, compiled._given(data))
+        value, gradient = evaluate(compiled._callback, point, compiled._given(data).values())
         expected, slope = in_python(point)
         assert value == pytest.approx(expected.item(), rel=1e-13)
         np.testing.assert_allclose(gradient, slope, rtol=1e-12)
@@ -73,6 +73,25 @@ def test_a_density_that_raises_an_error_does_so_before_sampling():
         compiled.sample(
             {}, draws=5, tune=5, chains=1, cores=1, seed=1, progress=False, target_accept=0.8
         )
+
+
+def test_data_stay_where_they_lie_as_long_as_a_chain_may_run(monkeypatch):
+    """Of an interrupted run chains go on for a while, and look data up by their addresses."""
+    models = []
+
+    def interrupted(model, **_):
+        models.append(model)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("nutpie.sample", interrupted)
+    compiled = CompiledDensity(regression())
+    with pytest.raises(KeyboardInterrupt):
+        compiled.sample(
+            given(4), draws=5, tune=5, chains=1, cores=1, seed=1, progress=False, target_accept=0.8
+        )
+    kept = [each.ctypes.data for each in models[0].shared_data.values()]
+    table = models[0].user_data
+    assert [table[0], *table[1:7]] == [table.ctypes.data, *kept]
 
 
 def test_what_is_not_finite_is_a_divergence():
