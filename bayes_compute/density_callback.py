@@ -8,11 +8,16 @@ so that PyTensor's cache holds what is compiled, whatever the data.
 
 import ctypes
 import hashlib
+import warnings
 from collections.abc import Callable, Collection, Sequence
+from itertools import batched
+from typing import Any
 
 import numba as nb
 import numpy as np
 from numba.core.ccallback import CFunc
+from numba.core.errors import NumbaWarning
+from numba.core.sigutils import normalize_signature
 from numba.np.numpy_support import carray
 from pytensor.graph.basic import Variable
 from pytensor.link.numba.cache import compile_numba_function_src
@@ -25,7 +30,8 @@ _SOURCE = """
 def density_callback(n, point, gradient, value, data):
     try:
         known = carray(data[0], ({n_known},), intp)
-        found, slope = density(carray(point, (n,)){arrays})
+{arrays}
+        found, slope = density(*({given}))
         value[0] = found.item()
         finite = isfinite(value[0])
         for i in range(n):
@@ -55,12 +61,20 @@ def density_callback(density: Callable, key: str | None, data: Sequence[Variable
         As nutpie calls it: from the number of coordinates, a point, where its gradient and value
         are written, and :func:`addresses` of data, to a status.
     """
-    arrays, place = "", len(data) + 1
+    arrays, given, place = "", ["carray(point, (n,))"], len(data) + 1
     for i, variable in enumerate(data):
         sizes = "".join(f"known[{place + axis}], " for axis in range(variable.type.ndim))
-        arrays += f", carray(data[{i + 1}], ({sizes}), {variable.type.dtype})"
+        arrays += f"        d{i} = carray(data[{i + 1}], ({sizes}), {variable.type.dtype})\n"
+        given.append(f"d{i}")
         place += variable.type.ndim
-    source = _SOURCE.format(n_known=place, arrays=arrays, NOT_FINITE=NOT_FINITE, FAILED=FAILED)
+    source = _SOURCE.format(
+        n_known=place,
+        arrays=arrays,
+        # Numba compiles no call with more than 30 arguments, and no longer tuple either
+        given=" + ".join(f"({', '.join(some)},)" for some in batched(given, 20, strict=False)),
+        NOT_FINITE=NOT_FINITE,
+        FAILED=FAILED,
+    )
     names = {
         "__name__": __name__,  # from which the cache finds its way back
         "density": numba_njit(density, fastmath=False),
@@ -73,7 +87,30 @@ def density_callback(density: Callable, key: str | None, data: Sequence[Variable
         key = hashlib.sha256((key + source).encode()).hexdigest()
     written = compile_numba_function_src(source, "density_callback", names, cache_key=key)
     signature = nb.int64(_COUNT, _DOUBLES, _DOUBLES, _DOUBLES, nb.types.CPointer(nb.types.voidptr))
-    return nb.cfunc(signature, cache=key is not None)(written)
+    callback = _Whole(written, normalize_signature(signature), {}, {})
+    if key is not None:
+        callback.enable_caching()
+    with warnings.catch_warnings():  # of constants above 1 MB, as PyTensor is silent of its own
+        warnings.filterwarnings("ignore", ".*Cannot cache compiled function", NumbaWarning)
+        callback.compile()
+    return callback
+
+
+class _Whole(CFunc):
+    """Keeps all of what is read from the cache, to which the code points, not the code alone."""
+
+    _cache: Any
+    _read: Any
+
+    def enable_caching(self):
+        super().enable_caching()
+        load = self._cache.load_overload
+
+        def load_and_keep(*given):
+            self._read = load(*given)
+            return self._read
+
+        self._cache.load_overload = load_and_keep
 
 
 def addresses(data: Collection[np.ndarray]) -> np.ndarray:
@@ -102,13 +139,17 @@ def evaluate(
     point = np.ascontiguousarray(point, dtype=float)
     gradient, value, table = np.empty(len(point)), np.empty(1), addresses(data)
     doubles, pointers = ctypes.POINTER(ctypes.c_double), ctypes.POINTER(ctypes.c_void_p)
-    status = callback.ctypes(
-        len(point),
-        *(each.ctypes.data_as(doubles) for each in (point, gradient, value)),
-        table.ctypes.data_as(pointers),
-    )
+    failed = RuntimeError("the density raises an error where it is evaluated")
+    try:
+        status = callback.ctypes(
+            len(point),
+            *(each.ctypes.data_as(doubles) for each in (point, gradient, value)),
+            table.ctypes.data_as(pointers),
+        )
+    except SystemError as error:  # of Python, called from the density
+        raise failed from error
     if status == FAILED:
-        raise RuntimeError("the density raises an error where it is evaluated")
+        raise failed
     return value.item(), gradient
 
 

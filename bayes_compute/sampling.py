@@ -65,16 +65,16 @@ class CompiledDensity:
         self._start = DictToArrayBijection.map(start)
         self._model, self._constrain = model, _constrain(model, start)
 
-    def _given(self, data: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    def _given(self, data: Mapping[str, np.ndarray]) -> list[np.ndarray]:
         """Data in order, of the types and in the layout that was compiled for."""
-        return {
-            variable.name: np.asarray(variable.type.filter(data[variable.name]), order="C")
+        return [
+            np.asarray(variable.type.filter(data[variable.name]), order="C")
             for variable in self._data
-        }
+        ]
 
     def log_density(self, points: np.ndarray, data: Mapping[str, np.ndarray]) -> np.ndarray:
         """Log density of unconstrained points (m, n), shape (m,), with the Jacobian's in it."""
-        given = self._given(data).values()
+        given = self._given(data)
         return np.array([evaluate(self._callback, point, given)[0] for point in points])
 
     def sample(
@@ -110,16 +110,17 @@ class CompiledDensity:
         def near_start(chain_seed):
             return start + np.random.default_rng(chain_seed).uniform(-1, 1, len(start))
 
-        evaluate(self._callback, start, given.values())  # a density that raises errors does so here
+        evaluate(self._callback, start, given)  # a density that raises errors does so here
         sampled = nutpie.sample(
             CompiledPyMCModel(
                 dims={},
                 compiled_logp_func=self._callback,
                 compiled_expand_func=same_point,
                 initial_point_func=near_start,
-                shared_data=given,  # kept as long as any chain runs, after an interrupt too
+                # Kept as long as any chain runs, after an interrupt too
+                shared_data={str(i): each for i, each in enumerate(given)},
                 shared_var_keys={},
-                user_data=addresses(given.values()),
+                user_data=addresses(given),
                 n_expanded=len(start),
                 shape_info=(["point"], [len(start)], [start.shape]),
                 logp_func=None,
