@@ -9,7 +9,7 @@ so that PyTensor's cache holds what is compiled, whatever the data.
 import ctypes
 import hashlib
 import warnings
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from itertools import batched
 from typing import Any
 
@@ -113,7 +113,7 @@ class _Whole(CFunc):
         self._cache.load_overload = load_and_keep
 
 
-def addresses(data: Collection[np.ndarray]) -> np.ndarray:
+def addresses(data: Sequence[np.ndarray]) -> np.ndarray:
     """Where this very array lies, where those of data lie, and the sizes of these.
 
     Addresses can be followed but not read as numbers, sizes read but not followed: therefore the
@@ -127,7 +127,7 @@ def addresses(data: Collection[np.ndarray]) -> np.ndarray:
 
 
 def evaluate(
-    callback: CFunc, point: np.ndarray, data: Collection[np.ndarray]
+    callback: CFunc, point: np.ndarray, data: Sequence[np.ndarray]
 ) -> tuple[float, np.ndarray]:
     """Value and gradient (n,) at one point (n,).
 
